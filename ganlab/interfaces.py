@@ -1,0 +1,375 @@
+"""What each kind of component must do: the contract between the core and every plugin, ours included.
+
+A component is an `attrs.frozen` class of its parameters with a `build(...)` that makes the object training uses. The
+class lives in a module that does not import torch; `build` imports what it needs. Activations and images are
+`[N, C, H, W]`, latents and labels `[N, C]`, and images run over [-1, 1] inside the networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from torch import Tensor, nn
+
+KINDS: Mapping[str, str] = {
+    "layer": "layers",
+    "normalization": "normalizations",
+    "weight-scaling": "weight_scalings",
+    "loss": "losses",
+    "regularizer": "regularizers",
+    "schedule": "schedules",
+    "network": "networks",
+    "dataset": "datasets",
+    "metric": "metrics",
+    "optimizer": "optimizers",
+    "executor": "executors",
+}
+"""Kind of component, to the plural in its hook's name: a `loss` is registered by `register_losses`."""
+
+
+@attrs.frozen
+class ImageShape:
+    """What the images of a run look like; the networks are built for it."""
+
+    channels: int
+    """1 for grey, 3 for RGB."""
+    resolution: int
+    """Width and height at the finest level, in pixels; a power of two, 4 or more."""
+    label_size: int = 0
+    """Number of classes that condition the networks; 0 for none."""
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Every resolution the networks grow through: 4, 8, ... `resolution`."""
+        return tuple(1 << k for k in range(2, self.resolution.bit_length()))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Building blocks of networks
+
+
+class Layer(Protocol):
+    """Kind `layer`: something a network has a slot for (minibatch stddev, multiplicative noise, ...)."""
+
+    def build(self, channels: int) -> nn.Module:
+        """A module for `[N, channels, H, W]` or `[N, channels]`; its attribute `out_channels` tells what it returns.
+
+        A noise layer has the attribute `draws_noise = True` and is called as `module(x, noise, strength)` with
+        `noise` `[N, channels]` standard normal and `strength` a 0-d tensor; every other layer as `module(x)`.
+        """
+        ...
+
+
+class Normalization(Protocol):
+    """Kind `normalization`: keeps activations in range, after every layer of a network that has it.
+
+    It has two properties. `placement` is "before-activation" or "after-activation". `replaces_bias` is true where the
+    module brings its own offset, so that the layer below must have no bias.
+    """
+
+    @property
+    def placement(self) -> Literal["before-activation", "after-activation"]: ...
+    @property
+    def replaces_bias(self) -> bool: ...
+
+    def build(self, channels: int, *, track_statistics: bool) -> nn.Module | None:
+        """A module `[N, channels, H, W]` -> same shape (also `[N, channels]`), or None where there is nothing to do.
+
+        `track_statistics` is true in generators, which are later evaluated one sample at a time; in discriminators it
+        is false: they always use the minibatch's own statistics, and nothing is changed in place.
+        """
+        ...
+
+
+class WeightScaling(Protocol):
+    """Kind `weight-scaling`: how a stored weight becomes the one that is used (equalized, spectral, none)."""
+
+    def build(self, shape: Sequence[int], *, fan_in: int, gain: float) -> nn.Module:
+        """A module `weight -> weight` for a stored weight of `shape` (`[out, in, k, k]` or `[out, in]`).
+
+        It also has `initial(normal: Tensor) -> Tensor`, which turns standard normal draws of `shape` into the stored
+        initial weight (and may remember a scale), and may have `refresh(weight)`, called without gradients once
+        before each update (power iteration).
+        """
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Networks
+
+
+class Critique(NamedTuple):
+    """What a discriminator says about a batch."""
+
+    scores: Tensor
+    """`[N]`, unbounded; higher means more like a real image, unless the loss says otherwise."""
+    label_logits: Tensor | None
+    """`[N, label_size]`, or None without labels."""
+
+
+class Network(Protocol):
+    """Kind `network`: a generator or a discriminator, told apart by `role`."""
+
+    @property
+    def role(self) -> Literal["generator", "discriminator"]: ...
+
+    def build(self, images: ImageShape) -> nn.Module:
+        """The module, with weights not yet initialized; see `Generator` and `Discriminator` for how it is called.
+
+        A module inside it with a method `initialize(draw)`, `draw(name, shape) -> standard normal Tensor`, is
+        initialized through it: the draws depend on the run's seed and the module's own name only, so that
+        variants share what they have in common.
+        """
+        ...
+
+
+class Generator(Protocol):
+    """What a built generator is called as. It is an `nn.Module`."""
+
+    latent_size: int
+    label_size: int
+
+    def __call__(
+        self, latents: Tensor, labels: Tensor | None = None, *, resolution: int, fade: Tensor | None = None
+    ) -> Tensor:
+        """`[N, latent_size]`, `[N, label_size]` -> images `[N, C, resolution, resolution]`, about [-1, 1].
+
+        `fade`, a 0-d tensor in [0, 1], is the weight of the finest level against the doubled image of the one below;
+        None means 1 and lets the coarser branch be left out.
+        """
+        ...
+
+
+class Discriminator(Protocol):
+    """What a built discriminator is called as. It is an `nn.Module`."""
+
+    def __call__(
+        self,
+        images: Tensor,
+        *,
+        fade: Tensor | None = None,
+        noise: Sequence[Tensor] = (),
+        noise_strength: Tensor | None = None,
+    ) -> Critique:
+        """Images `[N, C, R, R]` at any trained resolution R. `noise` has one `[N, channels]` tensor for each entry of
+        `noise_channels(R)`, and `noise_strength` is a 0-d tensor (None: the layers' own)."""
+        ...
+
+    def noise_channels(self, resolution: int) -> Sequence[int]:
+        """Channels of each noise layer active at `resolution`, in the order in which they are applied."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Losses
+
+
+class Critic(Protocol):
+    """A discriminator at the present level with this step's noise filled in; pure, and differentiable twice."""
+
+    def __call__(self, images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> Critique: ...
+
+
+@attrs.frozen
+class DiscriminatorPass:
+    """Everything a discriminator loss may use. All images `[N, C, R, R]`."""
+
+    critic: Critic
+    reals: Tensor
+    fakes: Tensor
+    """Generated images, without gradients to the generator (unless both are updated together)."""
+    real: Critique
+    fake: Critique
+    mixing_factors: Tensor
+    """Uniform draws `[N, 1, 1, 1]` in [0, 1): 0 is real, 1 is fake."""
+    labels: Tensor | None
+    """One-hot labels `[N, label_size]` of the reals, which the fakes were made with too."""
+    fake_labels: Tensor | None
+
+
+@attrs.frozen
+class GeneratorPass:
+    """Everything a generator loss may use."""
+
+    critic: Critic
+    fakes: Tensor
+    fake: Critique
+    fake_labels: Tensor | None
+    reals: Tensor
+    """The real images of the last discriminator step, for losses that compare pairs."""
+
+
+class LossValue(NamedTuple):
+    """A player's loss and what is worth logging beside it."""
+
+    per_sample: Tensor
+    """`[N]` (or 0-d); its mean is what is differentiated."""
+    report: Mapping[str, Tensor] = {}
+    """Name such as `scores/real` to a tensor, whose mean is logged."""
+
+
+class Loss(Protocol):
+    """Kind `loss`: what the two players minimize. `build()` gives an `AdversarialLoss`, an `nn.Module` whose buffers are saved."""
+
+    def build(self) -> AdversarialLoss: ...
+
+
+class AdversarialLoss(Protocol):
+    """A built loss. Subclass `ganlab.AdversarialLossBase` to get the last three methods for nothing."""
+
+    def discriminator(self, batch: DiscriminatorPass) -> LossValue: ...
+    def generator(self, batch: GeneratorPass) -> LossValue: ...
+
+    def noise_strength(self) -> Tensor | None:
+        """Strength for the discriminator's noise layers as a 0-d tensor, or None to leave them at their own."""
+        ...
+
+    def observe(self, loss: Tensor, batch_scores: Mapping[str, Tensor]) -> None:
+        """Called without gradients after each discriminator update with its mean loss and what was reported."""
+        ...
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Called without gradients after each discriminator update (weight clipping)."""
+        ...
+
+
+class Regularizer(Protocol):
+    """Kind `regularizer`: a term that any loss can have added (R1, the AC-GAN classification term)."""
+
+    def build(self) -> BuiltRegularizer: ...
+
+
+class BuiltRegularizer(Protocol):
+    def discriminator(self, batch: DiscriminatorPass) -> LossValue | None: ...
+    def generator(self, batch: GeneratorPass) -> LossValue | None: ...
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Growth
+
+
+@attrs.frozen
+class Stage:
+    """The settings of training at one moment."""
+
+    resolution: int
+    fade: float
+    """Weight of this resolution's own level in (0, 1]; 1 while it is trained alone."""
+    minibatch: int
+    """Real images a discriminator step, over all ranks."""
+    generator_learning_rate: float
+    discriminator_learning_rate: float
+    tick_images: int
+    """Images shown between two reports."""
+
+
+class Schedule(Protocol):
+    """Kind `schedule`: how resolution, fade, minibatch and learning rates follow the images shown."""
+
+    def build(self, *, resolution: int, total_images: int, learning_rate: float) -> BuiltSchedule: ...
+
+
+class BuiltSchedule(Protocol):
+    @property
+    def settings_interval_steps(self) -> int:
+        """The stage is looked up anew every so many steps (1: at each step)."""
+        ...
+
+    def at(self, images_shown: int) -> Stage:
+        """A pure function: the stage when so many real images have been shown."""
+        ...
+
+
+class Optimizer(Protocol):
+    """Kind `optimizer`. It has the parameter `learning_rate`, which a schedule may override."""
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer: ...
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Data and metrics
+
+
+class Dataset(Protocol):
+    """Kind `dataset`: where the real images come from."""
+
+    def build(self) -> ImageSet:
+        """Opens the data; raises `DataError` naming the file and the remedy."""
+        ...
+
+
+class ImageSet(Protocol):
+    """Real images with the same keys in the same order at every resolution. Knows nothing of torch."""
+
+    name: str
+    count: int
+    channels: int
+    label_size: int
+    """Number of classes, 0 without labels."""
+    resolutions: Sequence[int]
+    """Resolutions that can be read, ascending."""
+    digest: str
+    """Identifies the content; the same for every way of storing the same images."""
+
+    def images(self, resolution: int, indices: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """uint8 `[n, C, resolution, resolution]` for sample numbers in [0, count)."""
+        ...
+
+    def labels(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """One-hot float32 `[n, label_size]`."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Plain facts for people and for MLflow: source, licence, counts, digest."""
+        ...
+
+
+class Metric(Protocol):
+    """Kind `metric`: compares generated images with real ones."""
+
+    def build(self) -> Callable[..., Mapping[str, float]]:
+        """A function `(reals, fakes, *, seed) -> {name: value}` over uint8 arrays `[N, C, H, W]`.
+
+        `reals` and `fakes` are functions `(start, stop) -> uint8 [stop - start, C, H, W]`; `count` of images is the
+        metric's own parameter.
+        """
+        ...
+
+
+@attrs.frozen
+class RunInfo:
+    """What an observer plugin is told about a run."""
+
+    folder: str
+    """The run folder, an absolute path."""
+    name: str
+    seed: int
+    recipe: Mapping[str, Any]
+    """The resolved recipe as plain data."""
+
+
+class Register(Protocol):
+    """What a plugin's `register_...` hook is given."""
+
+    def __call__(
+        self,
+        name: str,
+        target: str | type,
+        *,
+        summary: str = "",
+        aliases: Sequence[str] = (),
+        deprecated: str | None = None,
+    ) -> None:
+        """Offer a component under `name` (kebab-case). `target` is a class, or better `"module:Class"`, which keeps
+        listing fast. Raises `ValueError` for a bad name or target; the plugin is then shown as broken."""
+        ...
