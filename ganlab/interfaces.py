@@ -125,7 +125,8 @@ class Network(Protocol):
 
         A module inside it with a method `initialize(draw)`, `draw(name, shape) -> standard normal Tensor`, is
         initialized through it: the draws depend on the run's seed and the module's own name only, so that
-        variants share what they have in common.
+        variants share what they have in common. A module with a method `before_update()` has it called, without
+        gradients, before each update of the network; that is the place for state that a forward must not change.
         """
         ...
 

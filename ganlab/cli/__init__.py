@@ -1,0 +1,90 @@
+"""The `ganlab` command. One module a command, imported when it is called; nothing here imports torch or mlflow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from ganlab import __version__
+from ganlab.cli.common import attach_plugin_commands, fail
+from ganlab.errors import GanlabError
+
+_COMMANDS = {
+    "run": "ganlab.cli.run:run",
+    "check": "ganlab.cli.check:check",
+    "show": "ganlab.cli.show:show",
+    "list": "ganlab.cli.list:list_components",
+    "plugins": "ganlab.cli.plugins:plugins",
+    "data": "ganlab.cli.data:data",
+    "generate": "ganlab.cli.generate:generate",
+    "import-weights": "ganlab.cli.weights:import_weights",
+    "export-weights": "ganlab.cli.weights:export_weights",
+    "sync": "ganlab.cli.sync:sync",
+    "ui": "ganlab.cli.ui:ui",
+    "completion": "ganlab.cli.completion:completion",
+}
+
+
+class LazyGroup(click.Group):
+    """Finds our commands by name without importing their modules, and plugins' commands once they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        attach_plugin_commands(self, set(_COMMANDS))
+        return [*_COMMANDS, *sorted(set(self.commands) - set(_COMMANDS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            module, _, attribute = _COMMANDS[cmd_name].partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        attach_plugin_commands(self, set(_COMMANDS))
+        return self.commands.get(cmd_name)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Start with:  ganlab run recipes/pggan.toml   then  ganlab ui   to look at it.",
+)
+@click.version_option(__version__, prog_name="ganlab")
+@click.option("--debug", is_flag=True, help="Show tracebacks instead of one-line errors.")
+def cli(debug: bool) -> None:
+    """A bench for experiments on generative adversarial networks.
+
+    A recipe (TOML) names components (networks, losses, layers, schedules, data); `ganlab run` trains it, `ganlab list` and
+    `ganlab show` tell what can be named, and every change is one --set KEY=VALUE away.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's mistake ends with exit code 2 and one line a problem, never a traceback."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("GANLAB_DEBUG"))
+    try:
+        code = cli.main(prog_name="ganlab", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ganlab: interrupted", err=True)
+        sys.exit(130)
+    except GanlabError as error:
+        if debug:
+            traceback.print_exc()
+        fail(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"ganlab: unexpected {type(error).__name__}: {error}", err=True)
+        click.echo("ganlab: this is a fault in ganlab or in a plugin; run again with --debug to see where", err=True)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,77 @@
+"""`ganlab sync`: sends MLflow what a training could not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+import filelock
+
+from ganlab.errors import GanlabError
+
+
+@click.command()
+@click.argument("run_dirs", metavar="RUN_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--uri", help="MLflow store to send to; by default the one the run was trained with.")
+def sync(run_dirs: tuple[Path, ...], uri: str | None) -> None:
+    r"""Send MLflow what it does not have yet of the runs in RUN_DIR...
+
+    Nothing is sent twice, so it may be called at any time and again after a failure. A run goes to --uri, else to
+    the `[track] uri` of its recipe, else to MLFLOW_TRACKING_URI, else to the store it was last sent to.
+
+    \b
+      ganlab sync runs/pggan/20260101-120000
+      ganlab sync runs/pggan/* --uri http://gpu1:5000
+    """
+    problems = []
+    for run_dir in run_dirs:
+        try:
+            deliver(run_dir, uri)
+        except GanlabError as error:
+            problems.append(str(error))
+    if problems:
+        raise GanlabError("\n".join(problems))
+
+
+def deliver(run_dir: Path, uri: str | None) -> None:
+    """Bring MLflow up to date with one run folder. Raises `GanlabError` saying what to do if that cannot be done."""
+    from ganlab.track import sent, settings, store
+    from ganlab.track.folder import RunFolder
+    from ganlab.track.mlflow.delivery import Delivery
+    from ganlab.track.mlflow.mirror import sending
+
+    folder = RunFolder.open(run_dir)
+    wanted = settings.of_recipe(folder.recipe())
+    uri = store.resolve_uri(uri, wanted.uri, fallback=sent.last_uri(folder.path))
+    target = store.without_password(uri)
+    started = last_said = time.monotonic()
+
+    def progress() -> None:
+        nonlocal last_said
+        if time.monotonic() - last_said > 2:
+            last_said = time.monotonic()
+            click.echo(f"{run_dir}: {delivery.points_sent} points, {delivery.samples_sent} samples so far")
+
+    from ganlab.train.export import load_generator
+
+    click.echo(f"{run_dir}: to {target}")
+    try:
+        with sending(folder).acquire(timeout=0):
+            delivery = Delivery(folder, wanted, uri, load_generator, say=click.echo, progress=progress)
+            status = folder.status()
+            killed = status is not None and status.state == "running" and not folder.is_in_use()
+            delivery.deliver(state="interrupted" if killed else None, with_model=True)
+    except filelock.Timeout as error:
+        raise GanlabError(f"{run_dir}: its training is running and sends it itself; sync when it has ended") from error
+    except store.StoreUnreachable as error:
+        raise GanlabError(f"{run_dir}: {error}; start the server, or name another store with --uri") from error
+    except GanlabError:
+        raise
+    except Exception as error:  # MLflow lets through what requests, sqlalchemy and any storage client raise
+        raise GanlabError(f"{run_dir}: MLflow at {target}: {store.reason(error)}") from error
+    models = "the generator" if delivery.models_sent else "no generator"
+    click.echo(
+        f"{run_dir}: sent {delivery.points_sent} points, {delivery.samples_sent} samples and {models} in "
+        f"{time.monotonic() - started:.0f} s: experiment {delivery.sent.experiment!r}, run {delivery.sent.run_id}"
+    )

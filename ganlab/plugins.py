@@ -1,0 +1,242 @@
+"""Finds plugins, isolates the broken ones and remembers where everything came from.
+
+pluggy's own entry-point loader skips a second plugin of the same entry-point name without a word and stops at the
+first that fails to import, so the entry points are walked here, one at a time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import attrs
+import pluggy
+from packaging.requirements import InvalidRequirement, Requirement
+
+from ganlab import hookspecs
+from ganlab.components import create_component
+from ganlab.errors import PluginError
+from ganlab.interfaces import KINDS
+from ganlab.registry import Entry, Registry, check_registration, suggestion
+
+GROUP = "ganlab"
+OWN_DISTRIBUTION = "ganlab"
+
+
+class PluginWarning(UserWarning):
+    """A plugin was left out because it is broken."""
+
+
+@attrs.define
+class Plugin:
+    """One plugin, loaded or not, and why."""
+
+    name: str
+    """`distribution:entry-point`, or `file:stem` for `--plugin FILE`."""
+    distribution: str
+    version: str
+    source: str
+    """Module or file it comes from."""
+    status: Literal["ok", "blocked", "failed"] = "ok"
+    reason: str = ""
+    traceback: str = ""
+    hooks: list[str] = attrs.field(factory=list)
+
+
+@attrs.frozen
+class Catalog:
+    """Everything that is installed: an explicit value, handed to whoever needs it."""
+
+    registries: Mapping[str, Registry]
+    plugins: Sequence[Plugin]
+    manager: pluggy.PluginManager
+
+    def registry(self, kind: str) -> Registry:
+        """The registry of a kind such as "loss"; raises `PluginError` for an unknown kind."""
+        if kind not in self.registries:
+            raise PluginError(
+                f"unknown kind '{kind}'{suggestion(kind, self.registries)} (known: {', '.join(self.registries)})"
+            )
+        return self.registries[kind]
+
+    def create(self, kind: str, spec: str | Mapping[str, Any], **parameters: Any) -> Any:
+        """A component from a name or a table, checked as a recipe is. Raises `RecipeError` with every problem."""
+        table = {"name": spec} if isinstance(spec, str) else dict(spec)
+        return create_component(self.registries, kind, {**table, **parameters})
+
+    def failed(self) -> list[Plugin]:
+        """The plugins that could not be loaded."""
+        return [plugin for plugin in self.plugins if plugin.status == "failed"]
+
+    def versions(self) -> dict[str, str]:
+        """Distribution to version, for every distribution with a working plugin."""
+        return {plugin.distribution: plugin.version for plugin in self.plugins if plugin.status == "ok"}
+
+    def require(self, requirements: Iterable[str]) -> list[str]:
+        """What is wrong with a recipe's `[plugins] require`: one text with the pip command for each unmet one."""
+        problems = []
+        installed = {canonical(name): version for name, version in self.versions().items()}
+        failed = {canonical(plugin.distribution): plugin for plugin in self.failed()}
+        for text in requirements:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                problems.append(f"'{text}' is not a requirement such as 'acme-gan>=0.2'")
+                continue
+            name = canonical(requirement.name)
+            remedy = f"run: pip install '{text}'"
+            if name in failed:
+                problems.append(f"plugin {requirement.name} is installed but broken ({failed[name].reason}); {remedy}")
+            elif name not in installed:
+                problems.append(f"plugin {requirement.name} is not installed; {remedy}")
+            elif not requirement.specifier.contains(installed[name], prereleases=True):
+                problems.append(f"plugin {requirement.name} is {installed[name]}, the recipe needs {text}; {remedy}")
+        return problems
+
+
+def canonical(name: str) -> str:
+    """A distribution name as PyPI compares them: lower case, runs of `-_.` as one dash."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str] | None = None) -> Catalog:
+    """Load every installed plugin, and `files` given by `--plugin`.
+
+    GANLAB_PLUGINS lists the other distributions to load ("" = none; ours always load), GANLAB_BLOCK_PLUGINS those to
+    leave out, and GANLAB_STRICT_PLUGINS=1 makes a broken plugin raise `PluginError` instead of a warning.
+    """
+    environment = os.environ if environment is None else environment
+    loader = _Loader(strict=environment.get("GANLAB_STRICT_PLUGINS", "") not in ("", "0"))
+    allowed = _names(environment["GANLAB_PLUGINS"]) if "GANLAB_PLUGINS" in environment else None
+    blocked = _names(environment.get("GANLAB_BLOCK_PLUGINS", ""))
+    for distribution, version, entry_point in sorted(_entry_points(), key=lambda item: (item[0], item[2].name)):
+        plugin = Plugin(f"{distribution}:{entry_point.name}", distribution, version, entry_point.value)
+        names = {canonical(distribution), plugin.name}
+        if names & blocked:
+            plugin.status, plugin.reason = "blocked", "GANLAB_BLOCK_PLUGINS names it"
+            loader.plugins.append(plugin)
+        elif allowed is not None and distribution != OWN_DISTRIBUTION and not names & allowed:
+            plugin.status, plugin.reason = "blocked", "GANLAB_PLUGINS does not name it"
+            loader.plugins.append(plugin)
+        else:
+            loader.load(plugin, entry_point.load)
+    for file in files:
+        path = Path(file).expanduser().resolve()
+        plugin = Plugin(f"file:{path.stem}", path.stem.replace("_", "-"), "0", str(path))
+        loader.load(plugin, lambda path=path: _import_file(path))  # type: ignore[misc]  # mypy cannot infer the bound default
+    return Catalog(loader.registries, loader.plugins, loader.manager)
+
+
+class _Loader:
+    """Loads one plugin after another into one manager and one set of registries."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self.strict = strict
+        self.plugins: list[Plugin] = []
+        self.registries = {kind: Registry(kind) for kind in KINDS}
+        self.manager = pluggy.PluginManager("ganlab")
+        self.manager.add_hookspecs(hookspecs)
+
+    def load(self, plugin: Plugin, import_module: Callable[[], Any]) -> None:
+        self.plugins.append(plugin)
+        try:
+            module = import_module()
+            self._register(plugin, module)
+        except (Exception, SystemExit) as error:
+            plugin.status = "failed"
+            plugin.reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            plugin.traceback = traceback.format_exc()
+            for registry in self.registries.values():
+                registry.remove_plugin(plugin.name)
+            if self.manager.has_plugin(plugin.name):
+                self.manager.unregister(name=plugin.name)
+            message = f"plugin {plugin.name} ({plugin.version}) is left out: {plugin.reason}"
+            if self.strict:
+                raise PluginError(message) from error
+            warnings.warn(message, PluginWarning, stacklevel=4)
+
+    def _register(self, plugin: Plugin, module: Any) -> None:
+        known = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "ganlab_spec")}
+        marked = [name for name, value in inspect.getmembers(module) if hasattr(value, "ganlab_impl")]
+        for name in marked:
+            if name not in known:
+                raise AttributeError(f"'{name}' is no hook of ganlab{suggestion(name, known)}")
+        if self.manager.is_registered(module):
+            raise ValueError(f"{plugin.source} is already loaded under another name")
+        self.manager.register(module, name=plugin.name)
+        plugin.hooks = sorted(marked)
+        others = [other for other in self.manager.get_plugins() if other is not module]
+        for kind, plural in KINDS.items():
+            hook = f"register_{plural}"
+            if hook in plugin.hooks:
+                self.manager.subset_hook_caller(hook, others)(register=self._bound_register(plugin, kind))
+
+    def _bound_register(self, plugin: Plugin, kind: str) -> Callable[..., None]:
+        def register(
+            name: str,
+            target: str | type,
+            *,
+            summary: str = "",
+            aliases: Sequence[str] = (),
+            deprecated: str | None = None,
+        ) -> None:
+            check_registration(kind, name, target, aliases)
+            self.registries[kind].add(
+                Entry(
+                    kind=kind,
+                    name=name,
+                    target=target,
+                    distribution=plugin.distribution,
+                    version=plugin.version,
+                    plugin=plugin.name,
+                    summary=summary,
+                    aliases=tuple(aliases),
+                    deprecated=deprecated,
+                )
+            )
+
+        return register
+
+
+def _entry_points() -> Iterator[tuple[str, str, EntryPoint]]:
+    """(distribution, version, entry point) of our group, each once even if its metadata is found twice on the path."""
+    seen = set()
+    for distribution in distributions():
+        for entry_point in distribution.entry_points:
+            if entry_point.group != GROUP:
+                continue
+            name = canonical(distribution.metadata["Name"] or "unknown")
+            if (name, entry_point.name) not in seen:
+                seen.add((name, entry_point.name))
+                yield name, distribution.version, entry_point
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a plugin from a file that is not installed."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    name = f"ganlab_plugin_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that "my_module:Class" targets and pickling find it
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _names(text: str) -> set[str]:
+    """A comma-separated list of distributions or `distribution:entry-point`, compared as PyPI compares names."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return {word if ":" in word else canonical(word) for word in words}

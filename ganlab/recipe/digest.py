@@ -1,0 +1,55 @@
+"""What makes two runs the same experiment: the resolved recipe without where and how fast it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_CIRCUMSTANCES = {
+    "run": {"name", "device", "threads", "check_memory"},
+    "data": {"workers", "cache_gigabytes", "path"},
+    "track": None,
+    "plugins": None,
+}
+"""Keys that change no number; None stands for the whole table. (The data's own digest replaces its path.)"""
+
+
+def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved recipe that decides the numbers."""
+    kept: dict[str, Any] = {}
+    for key, value in plain.items():
+        dropped = _CIRCUMSTANCES.get(key, set())
+        if dropped is None:
+            continue
+        kept[key] = {k: v for k, v in value.items() if k not in dropped} if isinstance(value, Mapping) else value
+    return kept
+
+
+def digest(plain: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the substance of a resolved recipe, seed included."""
+    text = json.dumps(substance(plain), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """One text for each key in whose value two resolved recipes differ: `loss.gp_weight: 10.0 -> 5.0`."""
+    before, after = dict(flat(substance(old))), dict(flat(substance(new)))
+    return [
+        f"{key}: {before.get(key, 'not set')!r} -> {after.get(key, 'not set')!r}"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+
+
+def flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of every leaf of plain data; lists of scalars are leaves."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(data, list) and any(isinstance(item, (Mapping, list)) for item in data):
+        for number, item in enumerate(data):
+            yield from flat(item, f"{prefix}.{number}")
+    else:
+        yield prefix, data

@@ -1,0 +1,103 @@
+"""What a recipe is: its tables and keys, with defaults, ranges and help. The names are fixed; scripts rely on them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import attrs
+
+from ganlab.interfaces import Loss, Metric, Network, Optimizer, Regularizer, Schedule
+from ganlab.parameters import component, parameter
+from ganlab.track.settings import TrackSettings
+
+
+def _device(value: str) -> None:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise ValueError(f"'{value}' is no device; expected auto, cpu, cuda, cuda:N or mps")
+
+
+def _resolution(value: int) -> None:
+    if value & (value - 1) or not 4 <= value <= 1024:
+        raise ValueError(f"expected a power of two from 4 to 1024, got {value}")
+
+
+def _name(value: str) -> None:
+    if not re.fullmatch(r"[\w][\w.+-]*", value):
+        raise ValueError(f"'{value}' cannot name a folder; use letters, digits, '-', '_' and '.'")
+
+
+@attrs.frozen
+class RunTable:
+    """`[run]`: how long, from which seed and on what."""
+
+    name: str | None = parameter(None, check=_name, help="name of the run's folder and MLflow experiment; default: the file's")
+    seed: int = parameter(0, ge=0, help="equal seeds give equal initial weights, data order and latents")
+    images: int = parameter(ge=1, unit="images", help="real images to show in all")
+    device: str = parameter("auto", check=_device, help="auto takes CUDA, then MPS, then the CPU")
+    precision: Literal["float32", "bfloat16"] = parameter(
+        "float32", help="arithmetic of the networks; losses and penalties stay in float32"
+    )
+    threads: int = parameter(0, ge=0, help="CPU threads for the arithmetic; 0 leaves torch's choice")
+    check_memory: bool = parameter(True, help="before training, work out the peak memory of every level and refuse what cannot fit")
+
+
+@attrs.frozen
+class DataTable:
+    """`[data]`: the source of real images (its `name` and parameters stand in the same table) and how they are shown."""
+
+    source: Any = component("dataset", help="where the images come from")
+    resolution: int = parameter(check=_resolution, unit="pixels", help="width and height of the finest level")
+    mirror: bool = parameter(True, help="show every image flipped left-right half of the time")
+    labels: bool = parameter(False, help="condition both networks on the data set's labels")
+    blend: Literal["float", "bytes", "none"] = parameter(
+        "float", help="how reals are blended during a fade: as floats (TF), truncated to bytes (Theano), or not at all"
+    )
+    workers: int = parameter(2, ge=0, help="threads that read and decode images ahead of need")
+    cache_gigabytes: float = parameter(2.0, ge=0, unit="GB", help="decoded images kept in memory if they fit in this")
+
+
+@attrs.frozen
+class UpdatesTable:
+    """`[updates]`: how the two players take turns."""
+
+    discriminator_steps: int = parameter(1, ge=1, help="discriminator updates for each generator update")
+    together: bool = parameter(False, help="update both from one pass over the same latents, instead of in turn")
+    clear_optimizer: bool = parameter(True, help="clear both optimizers' state when a level is added or fully faded in")
+
+    def __attrs_post_init__(self) -> None:
+        if self.together and self.discriminator_steps != 1:
+            raise ValueError("together = true needs discriminator_steps = 1")
+
+
+@attrs.frozen
+class EmaTable:
+    """`[ema]`: the averaged generator, which is the one that is sampled."""
+
+    beta: float = parameter(0.999, ge=0, lt=1, help="weight of the past at each discriminator update")
+
+
+@attrs.frozen
+class PluginsTable:
+    """`[plugins]`: what the recipe needs installed."""
+
+    require: tuple[str, ...] = parameter((), help='requirements such as "acme-gan>=0.2"')
+
+
+@attrs.frozen
+class Recipe:
+    """A whole experiment, checked."""
+
+    run: RunTable = parameter(help="how long, from which seed and on what")
+    data: DataTable = parameter(help="the real images")
+    generator: Network = component("network", "pggan-generator", help="the generator")
+    discriminator: Network = component("network", "pggan-discriminator", help="the discriminator")
+    loss: Loss = component("loss", "wgan-gp", help="what the two players minimize")
+    regularizers: tuple[Regularizer, ...] = component("regularizer", (), many=True, help="terms added to the loss")
+    schedule: Schedule = component("schedule", "progressive", help="resolution, fade, minibatch and rates over time")
+    optimizer: Optimizer = component("optimizer", "adam", help="one for each player, with the same settings")
+    updates: UpdatesTable = parameter(attrs.Factory(UpdatesTable), help="how the two players take turns")
+    ema: EmaTable = parameter(attrs.Factory(EmaTable), help="the averaged generator")
+    metrics: tuple[Metric, ...] = component("metric", (), many=True, help="measured on the averaged generator at the end")
+    track: TrackSettings = parameter(attrs.Factory(TrackSettings), help="reports, samples, checkpoints, MLflow")
+    plugins: PluginsTable = parameter(attrs.Factory(PluginsTable), help="what must be installed")

@@ -1,0 +1,135 @@
+"""Names to components, with who offers each; nothing is ever overwritten.
+
+Two distributions may offer one name: both stay, and only using the bare name is an error that says what to write.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+
+import attrs
+
+from ganlab.errors import ComponentNotFound, PluginError
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the known word most like `word`, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+@attrs.frozen
+class Entry:
+    """One component on offer."""
+
+    kind: str
+    name: str
+    target: str | type
+    distribution: str
+    version: str
+    plugin: str
+    summary: str = ""
+    aliases: tuple[str, ...] = ()
+    deprecated: str | None = None
+
+    @property
+    def qualified_name(self) -> str:
+        """`distribution:name`, which is never ambiguous."""
+        return f"{self.distribution}:{self.name}"
+
+    @property
+    def target_text(self) -> str:
+        """`module:Class`, without importing anything."""
+        return self.target if isinstance(self.target, str) else f"{self.target.__module__}:{self.target.__qualname__}"
+
+    def load(self) -> type:
+        """The component class. Raises `PluginError` if it cannot be imported or is no component."""
+        if isinstance(self.target, type):
+            loaded: object = self.target
+        else:
+            module_name, _, class_name = self.target.partition(":")
+            try:
+                loaded = getattr(import_module(module_name), class_name)
+            except Exception as error:
+                raise PluginError(
+                    f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be loaded from "
+                    f"{self.target}: {type(error).__name__}: {error}"
+                ) from error
+        if not (isinstance(loaded, type) and attrs.has(loaded)):
+            raise PluginError(
+                f"{self.kind} '{self.name}' of {self.distribution} {self.version}: {self.target_text} is not a class "
+                "made with attrs.frozen"
+            )
+        return loaded
+
+
+def check_registration(kind: str, name: str, target: str | type, aliases: Sequence[str]) -> None:
+    """Raise `ValueError` if a plugin's `register(...)` call is malformed."""
+    for word in (name, *aliases):
+        if not isinstance(word, str) or not _NAME.fullmatch(word):
+            raise ValueError(f"{kind} name {word!r} is not kebab-case such as 'my-{kind}'")
+    if isinstance(target, str):
+        if not _TARGET.fullmatch(target):
+            raise ValueError(f"{kind} '{name}': target {target!r} is not of the form 'package.module:Class'")
+    elif not isinstance(target, type):
+        raise ValueError(f"{kind} '{name}': target must be a class or 'package.module:Class', not {target!r}")
+
+
+class Registry:
+    """All components of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry; raises `ValueError` if its own distribution already offers that name."""
+        for word in (entry.name, *entry.aliases):
+            for other in self._matches(word):
+                if other.distribution == entry.distribution:
+                    raise ValueError(f"{self.kind} '{word}' is registered twice by {entry.distribution}")
+        self._entries.append(entry)
+
+    def remove_plugin(self, plugin: str) -> None:
+        """Forget everything a plugin registered (it turned out to be broken)."""
+        self._entries = [entry for entry in self._entries if entry.plugin != plugin]
+
+    def entries(self) -> list[Entry]:
+        """Every entry, by name and then distribution."""
+        return sorted(self._entries, key=lambda entry: (entry.name, entry.distribution))
+
+    def names(self) -> list[str]:
+        """Every bare name, sorted."""
+        return sorted({entry.name for entry in self._entries})
+
+    def collisions(self) -> dict[str, list[Entry]]:
+        """Bare names that more than one distribution offers."""
+        offers = {name: self._matches(name) for name in self.names()}
+        return {name: entries for name, entries in offers.items() if len(entries) > 1}
+
+    def entry(self, name: str) -> Entry:
+        """The entry for a bare or qualified name. Raises `ComponentNotFound` saying what to write instead."""
+        distribution, _, bare = name.rpartition(":")
+        matches = self._matches(bare)
+        if distribution:
+            matches = [entry for entry in matches if entry.distribution == distribution]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            offers = ", ".join(f"{entry.distribution} {entry.version}" for entry in matches)
+            remedy = " or ".join(f"'{entry.qualified_name}'" for entry in matches)
+            raise ComponentNotFound(f"{self.kind} '{name}' is provided by {offers}; write {remedy}")
+        known = self.names()
+        listing = ", ".join(known) if known else "none"
+        raise ComponentNotFound(
+            f"unknown {self.kind} '{name}'{suggestion(bare, known) if not distribution else ''} (known: {listing})"
+        )
+
+    def _matches(self, bare: str) -> list[Entry]:
+        return [entry for entry in self._entries if bare == entry.name or bare in entry.aliases]

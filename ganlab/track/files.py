@@ -1,0 +1,60 @@
+"""Writing files so that a crash, a full disk or a power cut never leaves half of one under its final name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from ganlab.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, which takes the name `path` when the block ends well and vanishes when not.
+
+    The data are on the disk before the name is, so that the file of that name is always whole: the old or the new.
+    The temporary name starts with a dot and keeps the suffix. Raises `RunError` naming the file if the disk says no.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        with naming(path):
+            yield temporary
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+            flush_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Make `content` (text as UTF-8) the whole content of `path`. Raises `RunError` if the disk says no."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn an `OSError` inside the block into a `RunError` that names `path` and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(f"cannot write {path}: {reason}; put that right and resume the run") from error
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in `folder` last through a power cut, where the system offers that."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

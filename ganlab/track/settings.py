@@ -1,0 +1,44 @@
+"""The `[track]` table of a recipe: what a run keeps and where it is mirrored. Imports neither torch nor mlflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ganlab.errors import GanlabError
+from ganlab.parameters import parameter
+from ganlab.track.store import check_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@attrs.frozen
+class TrackSettings:
+    """Samples, checkpoints and the mirror in MLflow. The run folder is kept in any case."""
+
+    mlflow: bool = parameter(True, help="mirror the run in MLflow; false never imports it")
+    experiment: str | None = parameter(
+        None, help="MLflow experiment; by default MLFLOW_EXPERIMENT_NAME, or the run's name"
+    )
+    uri: str | None = parameter(
+        None,
+        help="MLflow store, such as http://host:5000; by default MLFLOW_TRACKING_URI, or mlflow.db where ganlab runs",
+        check=check_uri,
+    )
+    samples: int = parameter(64, help="images in a sample grid, always of the same latents", ge=1)
+    samples_every_ticks: int = parameter(1, help="a sample grid each so many ticks", unit="ticks", ge=1)
+    checkpoint_every_ticks: int = parameter(5, help="a checkpoint each so many ticks", unit="ticks", ge=1)
+    keep_checkpoints: int = parameter(2, help="newest checkpoints kept", ge=1)
+    log_model: bool = parameter(True, help="log the averaged generator to MLflow when the run is finished")
+
+
+def of_recipe(recipe: Mapping[str, Any]) -> TrackSettings:
+    """The settings in a resolved recipe; keys of another version of ganlab are passed over."""
+    table = recipe.get("track", {})
+    known = {field.name: table[field.name] for field in attrs.fields(TrackSettings) if field.name in table}
+    try:
+        return TrackSettings(**known)
+    except (TypeError, ValueError) as error:
+        raise GanlabError(f"[track] in the run's recipe.toml: {error}") from error

@@ -1,0 +1,41 @@
+"""The recipe's metrics, measured once on the finished averaged generator and written to the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from ganlab.train.samples import generate, sample_labels, sample_latents
+from ganlab.train.trainer import Trainer
+
+Images = Callable[[int, int], npt.NDArray[np.uint8]]
+
+
+def measure_at_end(trainer: Trainer, images_shown: int, say: Callable[[str], None]) -> None:
+    """Measure every metric of the recipe on fresh latents and journal the values. Raises `GanlabError` as metrics do."""
+    recipe = trainer.recipe
+    if not recipe.metrics:
+        return
+    resolution = trainer.images.resolution
+
+    def reals(start: int, stop: int) -> npt.NDArray[np.uint8]:
+        return trainer.source.images(resolution, np.arange(start, stop) % trainer.source.count)
+
+    def fakes(start: int, stop: int) -> npt.NDArray[np.uint8]:
+        latents = sample_latents(recipe.run.seed, stop, trainer.players.generator.latent_size, "metrics")[start:]
+        labels = sample_labels(stop, trainer.images.label_size)
+        return generate(
+            trainer.players.averaged,
+            latents,
+            None if labels is None else labels[start:],
+            resolution=resolution,
+            fade=1.0,
+        )
+
+    values: dict[str, float] = {}
+    for metric in recipe.metrics:
+        values.update(metric.build()(reals, fakes, seed=recipe.run.seed))
+    say("; ".join(f"{name} {value:.4g}" for name, value in sorted(values.items())))
+    trainer.folder.journal.write(images_shown, {f"metric/{name}": value for name, value in values.items()}, {})

@@ -1,0 +1,77 @@
+"""The two networks, the averaged generator and the loss, built from a recipe and initialized from its seed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ganlab.interfaces import AdversarialLoss, BuiltRegularizer, ImageShape
+from ganlab.randomness import derived_seed, generator
+from ganlab.recipe.schema import Recipe
+
+
+@attrs.frozen
+class Players:
+    """Everything that learns or holds state in a training."""
+
+    generator: Any
+    """An `nn.Module` called as `ganlab.interfaces.Generator`."""
+    discriminator: Any
+    """An `nn.Module` called as `ganlab.interfaces.Discriminator`."""
+    averaged: Any
+    """The generator's moving average, the one that is sampled."""
+    loss: AdversarialLoss
+    regularizers: Sequence[BuiltRegularizer]
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Every part with weights or state, by the name it has in a checkpoint."""
+        parts = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "averaged": self.averaged,
+            "loss": self.loss,
+            **{f"regularizer{number}": built for number, built in enumerate(self.regularizers)},
+        }
+        return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+
+
+def build_players(recipe: Recipe, images: ImageShape, device: torch.device | str) -> Players:
+    """Build and initialize; on the meta device the weights have shapes only. Raises `ValueError` as components do."""
+    networks = {}
+    for player in ("generator", "discriminator"):
+        with torch.random.fork_rng(devices=[]), torch.device("meta" if str(device) == "meta" else "cpu"):
+            torch.manual_seed(derived_seed(recipe.run.seed, f"build/{player}"))  # for modules that initialize themselves
+            network = getattr(recipe, player).build(images)
+        if str(device) != "meta":
+            initialize(network, recipe.run.seed, player)
+        networks[player] = network.to(device)
+    averaged = copy.deepcopy(networks["generator"]).requires_grad_(False)
+    averaged.eval()
+    with torch.device("meta" if str(device) == "meta" else "cpu"):
+        loss = recipe.loss.build()
+        regularizers = tuple(component.build() for component in recipe.regularizers)
+    players = Players(networks["generator"], networks["discriminator"], averaged, loss, regularizers)
+    for module in players.modules().values():
+        module.to(device)
+    return players
+
+
+def initialize(network: nn.Module, seed: int, player: str) -> None:
+    """Draw every weight as a pure function of (seed, player, module name), so that variants share what they can."""
+    for name, module in network.named_modules():
+        if isinstance(begin := getattr(module, "initialize", None), Callable):  # type: ignore[arg-type]  # callable() does not narrow getattr
+            begin(_draw(seed, f"weights/{player}/{name}"))
+
+
+def _draw(seed: int, purpose: str) -> Callable[[str, Sequence[int]], Tensor]:
+    def draw(name: str, shape: Sequence[int]) -> Tensor:
+        values = generator(seed, f"{purpose}/{name}").standard_normal(tuple(shape), dtype=np.float32)
+        return torch.from_numpy(values)
+
+    return draw

@@ -1,0 +1,215 @@
+"""A whole run: folder, data, networks, the check of memory, training, and its end, whatever it is."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from ganlab.data.feed import Feed
+from ganlab.errors import DataError, GanlabError, RunError, TrainingFailed
+from ganlab.interfaces import ImageSet, ImageShape, RunInfo, Stage
+from ganlab.recipe import LoadedRecipe, digest
+from ganlab.track.files import write_atomically
+from ganlab.track.folder import RunFolder
+from ganlab.train.choose import Choice
+from ganlab.train.devices import choose_device, prepare_arithmetic
+from ganlab.train.export import load_generator
+from ganlab.train.loop import train
+from ganlab.train.measure import measure_at_end
+from ganlab.train.memory import level_memory, refuse_what_cannot_fit
+from ganlab.train.players import build_players
+from ganlab.train.samples import enlarge, save_grid
+from ganlab.train.state import checkpoints
+from ganlab.train.stop import StopRequest, listening_for_stop
+from ganlab.train.tally import NonFiniteLoss
+from ganlab.train.trainer import Listener, Trainer
+
+Say = Callable[[str], None]
+
+
+def run(loaded: LoadedRecipe, choice: Choice, *, say: Say, listener: Listener | None = None) -> int:
+    """Train a recipe in a folder and return the exit code: 0, or 130/143 after Ctrl-C/SIGTERM. Raises `GanlabError`."""
+    folder = RunFolder.open(choice.path) if choice.plan == "resume" else RunFolder.create(choice.path)
+    with folder.lock(), listening_for_stop() as stop:
+        trainer = prepare(loaded, folder, fresh=choice.plan == "start", say=say)
+        if listener is not None:
+            trainer.listener = listener
+        mirror = _start_mirror(loaded, folder, say)
+        observers = _Observers(loaded, folder)
+        try:
+            return _train(trainer, observers, stop, say)
+        finally:
+            trainer.feed.close()
+            if mirror is not None:
+                mirror.close()
+
+
+def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say) -> Trainer:
+    """Open the data, build the networks and check that every level fits; writes the folder's recipe and facts."""
+    recipe = loaded.recipe
+    device = choose_device(recipe.run.device)
+    prepare_arithmetic(recipe.run.threads)
+    source = recipe.data.source.build()
+    images = image_shape(loaded, source)
+    schedule = recipe.schedule.build(
+        resolution=recipe.data.resolution,
+        total_images=recipe.run.images,
+        learning_rate=recipe.optimizer.learning_rate,
+    )
+    if recipe.run.check_memory:
+        levels = level_memory(recipe, schedule, images)
+        say("peak memory by level: " + "; ".join(map(str, levels)))
+        refuse_what_cannot_fit(levels, device)
+    facts = _facts(loaded, source, device)
+    if fresh:
+        folder.write_info(facts)
+        folder.write_recipe(loaded.toml())
+    else:
+        _same_data(folder, source)
+    feed = Feed(
+        source,
+        seed=recipe.run.seed,
+        workers=recipe.data.workers,
+        cache_bytes=int(recipe.data.cache_gigabytes * 1e9),
+    )
+    return Trainer(
+        recipe=recipe,
+        images=images,
+        source=source,
+        schedule=schedule,
+        players=build_players(recipe, images, device),
+        feed=feed,
+        folder=folder,
+        device=device,
+        generator_table=loaded.plain()["generator"],
+        facts={"digest": facts["digest"]},
+    )
+
+
+def image_shape(loaded: LoadedRecipe, source: ImageSet) -> ImageShape:
+    """What the networks are built for. Raises `DataError` where the data cannot serve the recipe."""
+    data = loaded.recipe.data
+    where = loaded.document.origin(("data", "resolution"))
+    if data.resolution not in source.resolutions:
+        known = ", ".join(map(str, source.resolutions))
+        raise DataError(f"{where}: data.resolution: {source.name} has no images at {data.resolution} (it has {known})")
+    if data.labels and not source.label_size:
+        raise DataError(f"{loaded.document.origin(('data', 'labels'))}: data.labels: {source.name} has no labels")
+    return ImageShape(source.channels, data.resolution, source.label_size if data.labels else 0)
+
+
+def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say) -> int:
+    folder = trainer.folder
+    position = None
+    found = checkpoints(folder.checkpoints)
+    while found:
+        newest = found.pop()
+        try:
+            position = trainer.restore(newest)
+        except RunError as error:
+            say(f"{error}; trying the checkpoint before it")
+            continue
+        say(f"resuming at {position.images_shown:,} images shown")
+        break
+    if position is None:
+        folder.journal.truncate_after(-1)
+        _save_reals(trainer)
+    reached = position.images_shown if position else 0
+    folder.set_status("running", reached)
+    observers.call("before_run")
+    try:
+        outcome, reached = train(
+            trainer,
+            position,
+            stop_requested=stop,
+            stage_ended=lambda stage, shown: observers.call("after_stage", stage=stage, images_shown=shown),
+        )
+        if outcome == "finished":
+            measure_at_end(trainer, reached, say)
+    except NonFiniteLoss as error:
+        path = folder.path / "failure.json"
+        write_atomically(path, json.dumps(trainer.explain(error), indent=2) + "\n")
+        folder.set_status("failed", error.images_shown, str(error))
+        observers.call("after_run", outcome="failed")
+        kept = [item.name for item in checkpoints(folder.checkpoints)]
+        remedy = "a lower optimizer.learning_rate, or another loss, usually helps"
+        last = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
+        raise TrainingFailed(f"{error}; {last}; the batch is named in {path}; {remedy}") from error
+    except BaseException as error:
+        folder.set_status("failed", reached, f"{type(error).__name__}: {error}")
+        observers.call("after_run", outcome="failed")
+        raise
+    folder.set_status(outcome, reached)
+    observers.call("after_run", outcome=outcome)
+    return stop.exit_code if outcome == "interrupted" else 0
+
+
+def _facts(loaded: LoadedRecipe, source: ImageSet, device: torch.device) -> dict[str, Any]:
+    plain = loaded.plain()
+    return {
+        "name": loaded.name,
+        "seed": loaded.recipe.run.seed,
+        "digest": digest(plain),
+        "plugins": loaded.catalog.versions(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "data": {**source.describe(), "name": source.name, "digest": source.digest},
+    }
+
+
+def _same_data(folder: RunFolder, source: ImageSet) -> None:
+    before = folder.info().get("data", {}).get("digest")
+    if before is not None and before != source.digest:
+        raise RunError(
+            f"{folder.path}: the data set has changed since this run began (digest {before[:8]}, now "
+            f"{source.digest[:8]}); restore it, or start a new run"
+        )
+
+
+def _save_reals(trainer: Trainer) -> None:
+    """Some real images beside the samples, to compare with."""
+    count = min(trainer.recipe.track.samples, trainer.source.count)
+    images = trainer.source.images(trainer.images.resolution, range(count))
+    save_grid(enlarge(images, trainer.images.resolution), trainer.folder.path / "reals.png")
+
+
+def _start_mirror(loaded: LoadedRecipe, folder: RunFolder, say: Say) -> Any:
+    if not loaded.recipe.track.mlflow:
+        return None
+    from ganlab.track.mlflow import Mirror
+
+    make = load_generator if loaded.recipe.track.log_model else None
+    mirror = Mirror(folder, loaded.recipe.track, load_generator=make)
+    mirror.start()
+    return mirror
+
+
+@attrs.define
+class _Observers:
+    """Calls the observer hooks of every plugin; one that raises is warned about and never stops a training."""
+
+    loaded: LoadedRecipe
+    folder: RunFolder
+
+    def call(self, hook: str, **arguments: Stage | int | str) -> None:
+        manager = self.loaded.catalog.manager
+        info = RunInfo(str(self.folder.path), self.loaded.name, self.loaded.recipe.run.seed, self.loaded.plain())
+        for caller in manager.get_plugins():
+            others = [other for other in manager.get_plugins() if other is not caller]
+            try:
+                manager.subset_hook_caller(hook, others)(run=info, **arguments)
+            except Exception as error:
+                warnings.warn(f"plugin {manager.get_name(caller)}: {hook} raised {error!r}", stacklevel=2)
+
+
+def finished_note(path: Path) -> str:
+    """What to do with a run that has ended."""
+    return f"run folder: {path}\nlook at it with `ganlab ui`, or write images with `ganlab generate {path} --out images`"
+
+
+__all__ = ["GanlabError", "finished_note", "image_shape", "prepare", "run"]

@@ -1,0 +1,132 @@
+"""Saving and restoring all that a training is: one safetensors file a checkpoint, exact to the last bit.
+
+Tensors are stored by name and everything else as JSON in the file's header; nothing is pickled, so loading cannot run
+code. A checkpoint is written under a temporary name and renamed, so the last good one survives a crash at any instant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ganlab.errors import RunError
+from ganlab.track.files import replacing
+from ganlab.train.events import Position
+from ganlab.train.players import Players
+from ganlab.train.tally import Tally
+
+FORMAT = "ganlab-checkpoint/1"
+_NAME = re.compile(r"checkpoint-(\d{9,})\.safetensors")
+
+
+@attrs.frozen
+class TrainingState:
+    """The live objects of a training; capturing reads them and restoring writes into them."""
+
+    players: Players
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    tally: Tally
+
+
+def save_checkpoint(folder: Path, state: TrainingState, position: Position, facts: Mapping[str, Any], keep: int) -> Path:
+    """Write `checkpoint-<images shown>.safetensors` and remove all but the newest `keep`. Raises `RunError`."""
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Any] = {"format": FORMAT, "position": attrs.asdict(position), "facts": dict(facts)}
+    for name, module in state.players.modules().items():
+        tensors.update({f"{name}/{key}": value for key, value in module.state_dict().items()})
+    plain["optimizers"] = {}
+    for name, optimizer in state.optimizers.items():
+        inner, plain["optimizers"][name] = _optimizer_parts(optimizer)
+        tensors.update({f"optimizer/{name}/{key}": value for key, value in inner.items()})
+    tensors.update({f"tally/{key}": value for key, value in state.tally.tensors().items()})
+    plain["tally"] = state.tally.counts
+    path = folder / f"checkpoint-{position.images_shown:09d}.safetensors"
+    written = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(written, temporary, metadata={"ganlab": json.dumps(plain)})
+    for old in checkpoints(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first."""
+    found = [(int(match.group(1)), path) for path in folder.glob("*") if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def read_position(path: Path) -> Position:
+    """Where a checkpoint goes on from. Raises `RunError` for a file that is damaged or no checkpoint."""
+    return Position(**_header(path)["position"])
+
+
+def restore_checkpoint(path: Path, state: TrainingState) -> Position:
+    """Write a checkpoint into the live objects, bit for bit, and return its position. Raises `RunError`."""
+    plain = _header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - a safetensors file is no dict
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+    for name, module in state.players.modules().items():
+        own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            raise RunError(f"{path} does not fit the recipe's {name}: {str(error).splitlines()[-1].strip()}") from error
+    for name, optimizer in state.optimizers.items():
+        prefix = f"optimizer/{name}/"
+        inner = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        _restore_optimizer(optimizer, inner, plain["optimizers"][name])
+    sums = {key.removeprefix("tally/"): value for key, value in tensors.items() if key.startswith("tally/")}
+    state.tally.restore(sums, plain["tally"])
+    return Position(**plain["position"])
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        plain: dict[str, Any] = json.loads(metadata["ganlab"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise RunError(f"{path} is damaged or no checkpoint: {error}") from error
+    if plain.get("format") != FORMAT:
+        raise RunError(f"{path} has the format {plain.get('format')!r}; this version reads {FORMAT!r}")
+    return plain
+
+
+def _optimizer_parts(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimizer's state as tensors by `parameter/key` and the rest as plain data."""
+    content = optimizer.state_dict()
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, dict[str, Any]] = {}
+    for parameter, entries in content["state"].items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"{parameter}/{key}"] = value
+            else:
+                numbers.setdefault(str(parameter), {})[key] = value
+    return tensors, {"groups": content["param_groups"], "numbers": numbers}
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in tensors.items():
+        parameter, _, key = name.partition("/")
+        state.setdefault(int(parameter), {})[key] = value
+    for parameter, entries in plain["numbers"].items():
+        state.setdefault(int(parameter), {}).update(entries)
+    groups = [
+        {key: tuple(value) if isinstance(value, list) and key != "params" else value for key, value in group.items()}
+        for group in plain["groups"]
+    ]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,65 @@
+"""Sums what steps report until the next report is due, on the device, so that no step waits for a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ganlab.errors import TrainingFailed
+
+
+class Tally:
+    """Running sums of 0-d tensors by name, and for each loss where it first was not finite."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self._broken_at: dict[str, Tensor] = {}
+
+    def add(self, report: Mapping[str, Tensor], images_shown: int) -> None:
+        """Add one pass's report; entries named `loss/...` are watched for NaN and infinity."""
+        for name, value in report.items():
+            value = value.detach().float()
+            if name in self.sums:
+                self.sums[name] += value
+            else:
+                self.sums[name] = value.clone()
+            self.counts[name] = self.counts.get(name, 0) + 1
+            if name.startswith("loss/"):
+                broken = self._broken_at.setdefault(name, torch.full((), -1, dtype=torch.int64, device=self.device))
+                torch.where(~torch.isfinite(value) & (broken < 0), images_shown, broken, out=broken)
+
+    def check_finite(self) -> None:
+        """Raise `TrainingFailed` if a loss was not finite; this waits for the device."""
+        for name, broken in self._broken_at.items():
+            position = int(broken)
+            if position >= 0:
+                raise NonFiniteLoss(name, position)
+
+    def take_means(self) -> dict[str, float]:
+        """The mean of everything since the last call, by name, and start anew."""
+        means = {name: float(total) / self.counts[name] for name, total in sorted(self.sums.items())}
+        self.sums.clear()
+        self.counts.clear()
+        return means
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The sums, for a checkpoint."""
+        return dict(self.sums)
+
+    def restore(self, sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
+        """Go on from the sums and counts of a checkpoint."""
+        self.sums = {name: value.to(self.device) for name, value in sums.items()}
+        self.counts = dict(counts)
+
+
+class NonFiniteLoss(TrainingFailed):
+    """A loss became NaN or infinite."""
+
+    def __init__(self, name: str, images_shown: int) -> None:
+        self.name = name
+        self.images_shown = images_shown
+        super().__init__(f"{name} is not finite in the step that began at {images_shown} images shown")

@@ -1,0 +1,68 @@
+"""Fully connected layers with scaled weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganlab.interfaces import WeightScaling
+from ganlab_layers.weighted import HE_GAIN, WeightedLayer
+
+
+class Linear(WeightedLayer):
+    """`[N, in]`, or maps that are flattened in the order C, H, W, -> `[N, out]`; the weight is `[out, in]`."""
+
+    def __init__(
+        self, in_features: int, out_features: int, *, weight_scaling: WeightScaling, gain: float = HE_GAIN, **finish: Any
+    ) -> None:
+        super().__init__(
+            (out_features, in_features),
+            fan_in=in_features,
+            gain=gain,
+            bias_size=out_features,
+            weight_scaling=weight_scaling,
+            **finish,
+        )
+        self.in_features = in_features
+        self.out_features = out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.finish(F.linear(x.flatten(1), self.scaling(self.weight), self.bias))
+
+
+class LinearToMaps(WeightedLayer):
+    """`[N, in]` -> `[N, channels, size, size]` with one bias a channel; a "full" convolution of a single pixel.
+
+    The weight is `[channels * size * size, in]`, rows in the order C, H, W. The default gain makes up for the size, so
+    that scaling by fan-in equals that of the convolution (fan-in `in * size * size`).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        channels: int,
+        size: int = 4,
+        *,
+        weight_scaling: WeightScaling,
+        gain: float | None = None,
+        **finish: Any,
+    ) -> None:
+        super().__init__(
+            (channels * size * size, in_features),
+            fan_in=in_features,
+            gain=HE_GAIN / size if gain is None else gain,
+            bias_size=channels,
+            weight_scaling=weight_scaling,
+            **finish,
+        )
+        self.in_features = in_features
+        self.channels = channels
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.linear(x, self.scaling(self.weight)).view(-1, self.channels, self.size, self.size)
+        if self.bias is not None:
+            x = x + self.bias.reshape(-1, 1, 1).to(x.dtype)
+        return self.finish(x)

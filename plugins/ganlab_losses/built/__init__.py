@@ -1,0 +1,1 @@
+"""The built losses and regularizers: everything of this package that imports torch."""

@@ -1,0 +1,78 @@
+"""The Wasserstein losses, kept Lipschitz by a gradient penalty or by clipping the weights."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
+from ganlab.modules import AdversarialLossBase
+from ganlab_losses.built.gradients import full_precision, mixed_images, norms, score_gradients
+
+
+class GradientPenalty(NamedTuple):
+    """What the penalty is made of, each `[N]` and differentiable."""
+
+    penalties: Tensor
+    """(norm - target)^2, before any weight."""
+    norms: Tensor
+    """Euclidean norm of the gradient at the mixed images."""
+    scores: Tensor
+    """Scores of the mixed images."""
+
+
+class WassersteinLoss(AdversarialLossBase):
+    """The part that both have in common: the critic's scores of fakes against those of reals."""
+
+    def discriminator(self, batch: DiscriminatorPass) -> LossValue:
+        real, fake = full_precision(batch.real.scores), full_precision(batch.fake.scores)
+        return LossValue(fake - real, {"scores/real": real.detach(), "scores/fake": fake.detach()})
+
+    def generator(self, batch: GeneratorPass) -> LossValue:
+        fake = full_precision(batch.fake.scores)
+        return LossValue(-fake, {"scores/fake": fake.detach()})
+
+
+class PenalizedWassersteinLoss(WassersteinLoss):
+    """WGAN-GP with the drift term; see `ganlab_losses.wasserstein.WganGp`."""
+
+    def __init__(self, *, gp_weight: float, drift: float, target: float) -> None:
+        super().__init__()
+        self.gp_weight = gp_weight
+        self.drift = drift
+        self.target = target
+
+    def gradient_penalty(self, batch: DiscriminatorPass) -> GradientPenalty:
+        """The penalty's terms, without `gp_weight`."""
+        mixed = mixed_images(batch.reals, batch.fakes, batch.mixing_factors)
+        gradients, scores = score_gradients(batch.critic, mixed, "mixed")
+        lengths = norms(gradients)
+        return GradientPenalty((lengths - self.target).square(), lengths, scores)
+
+    def discriminator(self, batch: DiscriminatorPass) -> LossValue:
+        per_sample, report = super().discriminator(batch)
+        report = dict(report)
+        if self.gp_weight:
+            penalty = self.gradient_penalty(batch)
+            per_sample = per_sample + penalty.penalties * (self.gp_weight / self.target**2)
+            report["scores/mixed"] = penalty.scores.detach()
+            report["gradient_norm"] = penalty.norms.detach()
+            report["gradient_penalty"] = penalty.penalties.detach()
+        drift = full_precision(batch.real.scores).square()
+        report["drift"] = drift.detach()
+        return LossValue(per_sample + drift * self.drift, report)
+
+
+class ClippedWassersteinLoss(WassersteinLoss):
+    """WGAN with weight clipping; see `ganlab_losses.wasserstein.Wgan`."""
+
+    def __init__(self, *, clip: float) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        with torch.no_grad():
+            for parameter in discriminator.parameters():
+                parameter.clamp_(-self.clip, self.clip)

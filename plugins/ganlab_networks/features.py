@@ -1,0 +1,49 @@
+"""How many features each level has: the authors' rule, or explicit widths."""
+
+from __future__ import annotations
+
+import attrs
+
+from ganlab.errors import GanlabError
+from ganlab.parameters import parameter
+
+
+def _check_widths(widths: tuple[int, ...]) -> None:
+    if not widths or any(width < 1 for width in widths):
+        raise ValueError(f"expected one or more positive numbers, got {list(widths)}")
+
+
+@attrs.frozen
+class FeatureCounts:
+    """The parameters that set the features of each level; networks inherit them.
+
+    Stage s has min(fmap_base / 2^(s * fmap_decay), fmap_max) features; the level of resolution R works with stages
+    log2(R) - 1 and log2(R) - 2.
+    """
+
+    fmap_base: int = parameter(8192, ge=1, help="features of stage s are fmap_base / 2^(s * fmap_decay)")
+    fmap_decay: float = parameter(1.0, ge=0, help="how fast features become fewer as resolution grows")
+    fmap_max: int = parameter(512, ge=1, help="most features of any stage")
+    widths: tuple[int, ...] | None = parameter(
+        None, check=_check_widths, help="features at 4x4, 8x8, 16x16, ...; replaces the three fmap_ numbers"
+    )
+
+    def features(self, stage: int) -> int:
+        """Features of a stage; stage 0 is the latents', 1 that of 4x4, 2 of 8x8. Raises `GanlabError` if there are none."""
+        if self.widths is not None:
+            level = max(stage - 1, 0)
+            if level >= len(self.widths):
+                raise GanlabError(
+                    f"widths {list(self.widths)} end at {2 << len(self.widths)}x{2 << len(self.widths)}; "
+                    f"add one for {4 << level}x{4 << level}"
+                )
+            return self.widths[level]
+        count = min(int(self.fmap_base / 2.0 ** (stage * self.fmap_decay)), self.fmap_max)
+        if count < 1:
+            raise GanlabError(f"fmap_base {self.fmap_base} leaves no features for stage {stage}; raise it or give widths")
+        return count
+
+
+def level_name(resolution: int) -> str:
+    """`8` -> `8x8`, the name of a level's modules."""
+    return f"{resolution}x{resolution}"

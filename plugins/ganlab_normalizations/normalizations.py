@@ -1,0 +1,93 @@
+"""The modules that normalize activations `[N, C, H, W]` (also `[N, C]`). Statistics are taken in float32."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Pixel(nn.Module):
+    """x / sqrt(mean over channels of x^2 + epsilon)."""
+
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean_square = _wide(x).square().mean(1, keepdim=True)
+        return x * torch.rsqrt(mean_square + self.epsilon).to(x.dtype)
+
+
+class Layer(nn.Module):
+    """Per sample: (x - mean) / sqrt(variance + epsilon) * gain + bias; the gain is one number."""
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.gain = nn.Parameter(torch.ones(()))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normalized = _standardized(_wide(x), tuple(range(1, x.ndim)), self.epsilon)
+        return (normalized * self.gain + _per_channel(self.bias, x)).to(x.dtype)
+
+
+class Batch(nn.Module):
+    """Per channel: (x - mean) / sqrt(variance + epsilon) * gain + bias, statistics of the minibatch.
+
+    With a `momentum`, running statistics are kept while training and used in evaluation mode; without, nothing is ever
+    changed in place and the minibatch's own statistics are always used.
+    """
+
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(self, channels: int, epsilon: float, *, momentum: float | None) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.momentum = momentum
+        self.gain = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        if momentum is not None:
+            self.register_buffer("running_mean", torch.zeros(channels))
+            self.register_buffer("running_variance", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = _wide(x)
+        if self.momentum is not None and not self.training:
+            mean, variance = self.running_mean, self.running_variance
+        else:
+            variance, mean = torch.var_mean(wide, (0, *range(2, x.ndim)), correction=0)
+            if self.momentum is not None:
+                with torch.no_grad():
+                    self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+                    self.running_variance.lerp_(variance.to(self.running_variance.dtype), self.momentum)
+        factor = self.gain * torch.rsqrt(variance + self.epsilon)
+        return ((wide - _per_channel(mean, x)) * _per_channel(factor, x) + _per_channel(self.bias, x)).to(x.dtype)
+
+
+class Instance(nn.Module):
+    """Per sample and channel: (x - mean) / sqrt(variance + epsilon) * gain + bias, statistics over the pixels."""
+
+    def __init__(self, channels: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.gain = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normalized = _standardized(_wide(x), tuple(range(2, x.ndim)), self.epsilon) if x.ndim > 2 else x
+        return (normalized * _per_channel(self.gain, x) + _per_channel(self.bias, x)).to(x.dtype)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _standardized(x: Tensor, dims: tuple[int, ...], epsilon: float) -> Tensor:
+    variance, mean = torch.var_mean(x, dims, correction=0, keepdim=True)
+    return (x - mean) * torch.rsqrt(variance + epsilon)
+
+
+def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+    return values.reshape(-1, *[1] * (like.ndim - 2))
