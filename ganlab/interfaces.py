@@ -193,6 +193,9 @@ class DiscriminatorPass:
     labels: Tensor | None
     """One-hot labels `[N, label_size]` of the reals, which the fakes were made with too."""
     fake_labels: Tensor | None
+    enlargement: int = 1
+    """Full resolution over the present one. The authors show every level as images of full resolution with repeated
+    pixels, so their gradients with respect to images are `enlargement` times shorter than those at the level itself."""
 
 
 @attrs.frozen

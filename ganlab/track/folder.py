@@ -84,6 +84,15 @@ class RunFolder:
         """Whether a run was ever started in `path`."""
         return (Path(path) / "recipe.toml").is_file()
 
+    @classmethod
+    def can_begin(cls, path: str | os.PathLike[str]) -> bool:
+        """Whether `path` is free for a new run: not there, empty, or left by one that was killed before it began."""
+        folder = cls(path)
+        if not folder.path.exists():
+            return True
+        left = {part.name for part in folder.path.iterdir() if part.name[0] != "."} if folder.path.is_dir() else {""}
+        return left <= {"samples", "checkpoints", "run.json"}
+
     def lock(self) -> AbstractContextManager[object]:
         """Take the folder for this process; a context manager that gives it back, as does the end of the process.
 

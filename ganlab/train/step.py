@@ -28,6 +28,8 @@ class Level:
 
     resolution: int
     fade: Tensor | None
+    enlargement: int = 1
+    """Full resolution over this one."""
 
 
 @attrs.frozen
@@ -105,6 +107,7 @@ def _discriminator_pass(
         mixing_factors=draws.mixing_factors,
         labels=labels,
         fake_labels=labels,
+        enlargement=level.enlargement,
     )
 
 
@@ -140,7 +143,16 @@ def _sum(terms: Sequence[LossValue]) -> LossValue:
 def _outcome(player: torch.nn.Module, value: LossValue, name: str) -> Outcome:
     """Gradients of this player's parameters alone; those that the present level does not use get None."""
     parameters = [parameter for parameter in player.parameters() if parameter.requires_grad]
-    gradients = torch.autograd.grad(value.per_sample, parameters, allow_unused=True)
+    found = torch.autograd.grad(value.per_sample, parameters, allow_unused=True)
+    gradients = [None if g is None else _laid_out_as(p, g) for p, g in zip(parameters, found, strict=True)]
     report = {f"loss/{name}": value.per_sample.detach()}
     report.update({key: tensor.detach().float().mean() for key, tensor in value.report.items()})
     return Outcome(value.per_sample.detach(), gradients, report)
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient with the parameter's strides: convolutions may return others, and fused optimizers on the CPU walk
+    through both memories side by side without looking at strides."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)

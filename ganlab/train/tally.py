@@ -30,7 +30,7 @@ class Tally:
             self.counts[name] = self.counts.get(name, 0) + 1
             if name.startswith("loss/"):
                 broken = self._broken_at.setdefault(name, torch.full((), -1, dtype=torch.int64, device=self.device))
-                torch.where(~torch.isfinite(value) & (broken < 0), images_shown, broken, out=broken)
+                broken.masked_fill_(~torch.isfinite(value) & (broken < 0), images_shown)
 
     def check_finite(self) -> None:
         """Raise `TrainingFailed` if a loss was not finite; this waits for the device."""

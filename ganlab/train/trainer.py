@@ -206,7 +206,8 @@ class Trainer:
     # -- parts of a step -----------------------------------------------------------------------------------------------
 
     def _level(self, stage: Stage) -> Level:
-        return Level(stage.resolution, None if stage.fade >= 1 else self._fade)
+        fade = None if stage.fade >= 1 else self._fade
+        return Level(stage.resolution, fade, self.images.resolution // stage.resolution)
 
     def _next_reals(self, stage: Stage, images_shown: int) -> Tensor | None:
         batch: Batch = self.feed.batch(stage.resolution, images_shown, images_shown + stage.minibatch)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
 from torch.nn import functional as F
 
-from ganlab.interfaces import WeightScaling
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_layers.weighted import HE_GAIN, WeightedLayer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganlab.interfaces import WeightScaling
 
 
 class Convolution(WeightedLayer):
     """`[N, in, H, W]` -> `[N, out, H', W']`, cross-correlation with a stored `[out, in, k, k]` weight.
 
-    `padding` is "same" (zeros, k // 2), "valid" (none) or "full" (k - 1). `resample` "up" doubles the input first, "down"
-    halves the result before bias and activation. `fused` computes the same function with one strided convolution of
-    a (k + 1)-sized kernel, 2.25 times less work for k = 3. Other keywords are `WeightedLayer`'s.
+    `padding` is "same" (zeros, k // 2), "valid" (none) or "full" (k - 1). `resample` "up" doubles the input first,
+    "down" halves the result before bias and activation. `fused` computes the same function with one strided convolution
+    of a (k + 1)-sized kernel, 2.25 times less work for k = 3. Other keywords are `WeightedLayer`'s.
     """
 
     def __init__(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from ganlab_layers.stddev import append_features
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SELF_DISTANCE = 1e6
 """Added to a sample's distance to itself, so that exp(-distance) counts the others only."""
@@ -36,9 +39,10 @@ class MinibatchDiscrimination(nn.Module):
             theta = self.theta
             norm = theta.square().sum(0).sqrt()
             weight = theta * (self.log_weight_scale.exp() / norm)
-            projected = (x.to(weight.dtype) @ weight.flatten(1)).unflatten(1, weight.shape[1:])
+            projected = (x.to(weight.dtype) @ weight.flatten(1)).reshape(-1, *weight.shape[1:])
             pairs = (projected.unsqueeze(1) - projected.unsqueeze(0)).abs().sum(3)
-            return pairs + SELF_DISTANCE * torch.eye(x.shape[0], dtype=pairs.dtype, device=x.device).unsqueeze(2)
+            itself = torch.eye(x.shape[0], dtype=pairs.dtype, device=x.device).unsqueeze(2)
+            return pairs + SELF_DISTANCE * itself
 
     def features(self, x: Tensor) -> Tensor:
         """`[N, C]` -> `[N, kernels]`."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ganlab_layers.resampling import downscale, upscale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def fade_in(coarse: Tensor, fine: Tensor, fade: Tensor) -> Tensor:

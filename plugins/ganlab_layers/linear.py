@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
 from torch.nn import functional as F
 
-from ganlab.interfaces import WeightScaling
 from ganlab_layers.weighted import HE_GAIN, WeightedLayer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganlab.interfaces import WeightScaling
 
 
 class Linear(WeightedLayer):
     """`[N, in]`, or maps that are flattened in the order C, H, W, -> `[N, out]`; the weight is `[out, in]`."""
 
     def __init__(
-        self, in_features: int, out_features: int, *, weight_scaling: WeightScaling, gain: float = HE_GAIN, **finish: Any
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        weight_scaling: WeightScaling,
+        gain: float = HE_GAIN,
+        **finish: Any,
     ) -> None:
         super().__init__(
             (out_features, in_features),

@@ -63,8 +63,8 @@ def minibatch_statistics(
 ) -> Tensor:
     """Standard deviation over each group of samples, averaged; every sample gets its group's.
 
-    `group_size` 0 means the whole minibatch; a minibatch smaller than the group is one group. Raises `ValueError` if the
-    minibatch is larger than the group and not a multiple of it.
+    `group_size` 0 means the whole minibatch; a minibatch smaller than the group is one group. Raises `ValueError` if
+    the minibatch is larger than the group and not a multiple of it.
     """
     count = x.shape[0]
     group = min(group_size, count) if group_size else count

@@ -7,13 +7,16 @@ placed before the activation, -> + bias -> normalization -> activation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganlab.interfaces import WeightScaling
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ganlab.interfaces import WeightScaling
 
 HE_GAIN = math.sqrt(2)
 """Gain of a layer that a rectifier follows; the authors use it for leaky ones too."""
@@ -25,6 +28,9 @@ class WeightedLayer(nn.Module):
     `weight` is the stored weight and `scaling(weight)` the one that is used. `leaky_slope` None means no activation and
     0 a plain rectifier. `normalization` is a built module; with `normalize_first` it comes before the activation.
     """
+
+    scaling: Any
+    """A module `weight -> weight` with `initial(normal)`; see `ganlab.interfaces.WeightScaling`."""
 
     def __init__(
         self,

@@ -46,8 +46,7 @@ class R2:
 class AcGan:
     """Make the discriminator name the label: softmax cross-entropy of reals and fakes, of fakes for the generator.
 
-    Needs labelled images and a discriminator with one logit a label; building a step without them raises
-    `GanlabError`.
+    Needs labelled images and a discriminator with one logit a label; a step without them raises `GanlabError`.
 
     Source: Odena et al. 2017 (arXiv 1610.09585), equations 2 and 3.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -25,11 +25,21 @@ class WganGp:
     gp_weight: float = ganlab.parameter(10.0, ge=0, help="weight of the gradient penalty (lambda); 0 leaves it out")
     drift: float = ganlab.parameter(0.001, ge=0, help="weight of the squared scores of reals (epsilon of the paper)")
     target: float = ganlab.parameter(1.0, gt=0, help="gradient norm that is aimed at (gamma); 750 for CIFAR-10")
+    norm_of: Literal["full-resolution", "level"] = ganlab.parameter(
+        "full-resolution",
+        help="whose gradient is measured: that of images repeated up to full resolution, as the authors' networks see "
+        "every level, which changes smoothly when a level is added; or that of the level's own images (ports)",
+    )
 
     def build(self) -> PenalizedWassersteinLoss:
         from ganlab_losses.built.wasserstein import PenalizedWassersteinLoss
 
-        return PenalizedWassersteinLoss(gp_weight=self.gp_weight, drift=self.drift, target=self.target)
+        return PenalizedWassersteinLoss(
+            gp_weight=self.gp_weight,
+            drift=self.drift,
+            target=self.target,
+            at_full_resolution=self.norm_of == "full-resolution",
+        )
 
 
 @attrs.frozen

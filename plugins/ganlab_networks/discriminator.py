@@ -1,21 +1,24 @@
-"""The Progressive GAN discriminator as a module: one block and one fromRGB a level, and a fade between the first two."""
+"""The Progressive GAN discriminator as a module: one block and one fromRGB a level, a fade between the first two."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import torch
+from ganlab_layers.fade import fade_in
+from ganlab_layers.resampling import downscale
+from ganlab_layers.stddev import append_features
 from torch import Tensor, nn
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape, Layer
-from ganlab_layers.fade import fade_in
-from ganlab_layers.resampling import downscale
-from ganlab_layers.stddev import append_features
 from ganlab_networks.features import level_name
-from ganlab_networks.pggan import PgganDiscriminator
 from ganlab_networks.style import Style
+
+if TYPE_CHECKING:
+    from ganlab_networks.pggan import PgganDiscriminator
 
 Noise = Iterator[Tensor] | None
 """What is left of the noise handed in, or None for a pass without noise."""
@@ -57,7 +60,9 @@ class Discriminator(nn.Module):
         """Scores `[N]`. Without `noise` the noise layers do nothing; at 4x4 `fade` is ignored."""
         size = images.shape[-1]
         if noise and len(noise) != len(self.noise_channels(size)):
-            raise ValueError(f"expected {len(self.noise_channels(size))} noise tensors at {size}x{size}, got {len(noise)}")
+            raise ValueError(
+                f"expected {len(self.noise_channels(size))} noise tensors at {size}x{size}, got {len(noise)}"
+            )
         left = iter(noise) if noise else None
         x = self.from_rgb[level_name(size)](images)
         faded = fade is None
@@ -74,7 +79,9 @@ class Discriminator(nn.Module):
         """Channels of each noise layer active at `resolution`, in the order of use."""
         channels: list[int] = []
         for size in reversed([r for r in self.resolutions if r <= resolution]):
-            channels += self.blocks[level_name(size)].noise_channels
+            block = self.blocks[level_name(size)]
+            assert isinstance(block, ShrinkingBlock | LastBlock)
+            channels += block.noise_channels
         return channels
 
     @torch.no_grad()
@@ -133,7 +140,7 @@ class LastBlock(nn.Module):
         self.noise_channels = _drawn(self.noise0, width0) + _drawn(self.noise1, channels)
 
     def forward(self, x: Tensor, images: Tensor, noise: Noise, strength: Tensor | None) -> Critique:
-        x = append_features(x, self.stddev.statistics(images)) if self.stddev_of_images else self.stddev(x)
+        x = append_features(x, self.stddev.statistics(images)) if self.stddev_of_images else self.stddev(x)  # type: ignore[operator]  # only a layer with statistics gets here
         x = self.conv(_noisy(self.noise0, x, noise, strength))
         x = self.dense(_noisy(self.noise1, x, noise, strength))
         x = self.discrimination(x)

@@ -29,7 +29,7 @@ class FeatureCounts:
     )
 
     def features(self, stage: int) -> int:
-        """Features of a stage; stage 0 is the latents', 1 that of 4x4, 2 of 8x8. Raises `GanlabError` if there are none."""
+        """Features of a stage: 0 is the latents', 1 that of 4x4, 2 of 8x8. Raises `GanlabError` if there are none."""
         if self.widths is not None:
             level = max(stage - 1, 0)
             if level >= len(self.widths):
@@ -40,7 +40,9 @@ class FeatureCounts:
             return self.widths[level]
         count = min(int(self.fmap_base / 2.0 ** (stage * self.fmap_decay)), self.fmap_max)
         if count < 1:
-            raise GanlabError(f"fmap_base {self.fmap_base} leaves no features for stage {stage}; raise it or give widths")
+            raise GanlabError(
+                f"fmap_base {self.fmap_base} leaves no features for stage {stage}; raise it or give widths"
+            )
         return count
 
 

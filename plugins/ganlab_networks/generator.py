@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
-from ganlab.interfaces import ImageShape
+import torch
 from ganlab_layers.fade import fade_in
 from ganlab_layers.resampling import upscale
+from torch import Tensor, nn
+
 from ganlab_networks.features import level_name
-from ganlab_networks.pggan import PgganGenerator
 from ganlab_networks.style import Style
+
+if TYPE_CHECKING:
+    from ganlab.interfaces import ImageShape
+    from ganlab_networks.pggan import PgganGenerator
 
 
 class Generator(nn.Module):
@@ -59,7 +63,8 @@ class Generator(nn.Module):
             images = fade_in(upscale(coarse), images, fade)
         if self.tanh_at_end:
             images = self.tanh_at_end * torch.tanh(images)
-        return images.to(latents.dtype)
+        result: Tensor = images.to(latents.dtype)
+        return result
 
     def condition(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Normalized latents with the labels: the first layer's input."""
@@ -71,9 +76,10 @@ class Generator(nn.Module):
         if self.latent_normalization is None:
             return torch.cat(parts, 1)
         if self.labels_first:
-            normalized: Tensor = self.latent_normalization(torch.cat(parts, 1))
-            return normalized
-        return torch.cat([self.latent_normalization(latents), *parts[1:]], 1)
+            parts = [self.latent_normalization(torch.cat(parts, 1))]
+        else:
+            parts[0] = self.latent_normalization(latents)
+        return torch.cat(parts, 1)
 
 
 class FirstBlock(nn.Module):
@@ -85,8 +91,8 @@ class FirstBlock(nn.Module):
         self.conv = style.convolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(self.dense(x))
-        return x
+        maps: Tensor = self.conv(self.dense(x))
+        return maps
 
 
 class GrowingBlock(nn.Module):
@@ -98,5 +104,5 @@ class GrowingBlock(nn.Module):
         self.conv1 = style.convolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv1(self.conv0(x))
-        return x
+        maps: Tensor = self.conv1(self.conv0(x))
+        return maps

@@ -25,7 +25,9 @@ def _features(fmap_base: int, stage: int, divisor: int = 1) -> int:
 
 def _refuse_labels(images: ImageShape) -> None:
     if images.label_size:
-        raise GanlabError("the networks of the mode test have no labels; use the pggan networks, or data without labels")
+        raise GanlabError(
+            "the networks of the mode test have no labels; use the pggan networks, or data without labels"
+        )
 
 
 @attrs.frozen
@@ -66,7 +68,9 @@ class MnistDiscriminator:
     """
 
     fmap_base: int = parameter(64, ge=1, help="features of stage s are fmap_base / 2^s / width_divisor; 8x8 is stage 1")
-    width_divisor: int = parameter(2, ge=1, help="how much smaller it is than the generator (the paper's K is 1 / this)")
+    width_divisor: int = parameter(
+        2, ge=1, help="how much smaller it is than the generator (the paper's K is 1 / this)"
+    )
     normalization: Normalization = component("normalization", "batch", help="of every convolution but fromRGB")
     weight_scaling: WeightScaling = component("weight-scaling", "none", help="of every weight")
     stddev: Layer = component("layer", "none", help="before the last layer, at 4x4")

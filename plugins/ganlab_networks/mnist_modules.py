@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
-
-from ganlab.interfaces import Critique, ImageShape
 from ganlab_layers.fade import fade_in
 from ganlab_layers.resampling import downscale, upscale
-from ganlab_networks import mnist
+from torch import Tensor, nn
+
+from ganlab.errors import GanlabError
+from ganlab.interfaces import Critique, ImageShape
 from ganlab_networks.features import level_name
 from ganlab_networks.style import Style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ganlab_networks import mnist
 
 FIRST_FEATURES = 64
 """Features at 4x4 of the generator, whatever the other levels have."""
@@ -42,7 +47,9 @@ class MnistGenerator(nn.Module):
                 channels = FIRST_FEATURES
             else:
                 out_channels = config.features(level)
-                self.blocks[level_name(resolution)] = style.convolution(channels, out_channels, resample="up", fused=True)
+                self.blocks[level_name(resolution)] = style.convolution(
+                    channels, out_channels, resample="up", fused=True
+                )
                 channels = out_channels
             if config.progressive or resolution == images.resolution:
                 self.to_rgb[level_name(resolution)] = style.to_images(channels, images.channels, kernel_size=3)
@@ -50,7 +57,8 @@ class MnistGenerator(nn.Module):
     def forward(
         self, latents: Tensor, labels: Tensor | None = None, *, resolution: int, fade: Tensor | None = None
     ) -> Tensor:
-        """Images at `resolution`; without growth only the full one, and no `fade`, can be had."""
+        """Images at `resolution`. Raises `GanlabError` for a level, or a fade, that a network without growth lacks."""
+        _check_growth(self.to_rgb, self.resolutions[-1], resolution, fade)
         x = previous = self.blocks["4x4"](latents * torch.rsqrt(latents.square().mean(1, keepdim=True) + 1e-8))
         size = 4
         while size < resolution:
@@ -83,7 +91,9 @@ class MnistDiscriminator(nn.Module):
             out_channels = config.features(level)
             self.blocks[level_name(self.resolutions[level])] = style.convolution(channels, out_channels)
             if config.progressive:
-                self.from_rgb[level_name(self.resolutions[level - 1])] = style.from_images(images.channels, out_channels)
+                self.from_rgb[level_name(self.resolutions[level - 1])] = style.from_images(
+                    images.channels, out_channels
+                )
             channels = out_channels
         self.stddev = config.stddev.build(channels)
         self.scores = style.head(int(self.stddev.out_channels) * 16, 1)  # type: ignore[arg-type]  # a layer's is an int
@@ -96,8 +106,9 @@ class MnistDiscriminator(nn.Module):
         noise: Sequence[Tensor] = (),
         noise_strength: Tensor | None = None,
     ) -> Critique:
-        """Scores `[N]`. There are no noise layers."""
+        """Scores `[N]`; there are no noise layers. Raises `GanlabError` as the generator does."""
         size = images.shape[-1]
+        _check_growth(self.from_rgb, self.resolutions[-1], size, fade)
         x = images if size == self.resolutions[-1] else self.from_rgb[level_name(size)](images)
         faded = fade is None
         while size > 4:
@@ -111,3 +122,11 @@ class MnistDiscriminator(nn.Module):
     def noise_channels(self, resolution: int) -> Sequence[int]:
         """None at any resolution."""
         return ()
+
+
+def _check_growth(edges: nn.ModuleDict, full: int, resolution: int, fade: Tensor | None) -> None:
+    missing = level_name(4) not in edges
+    if missing and full > 4 and (resolution != full or fade is not None):
+        raise GanlabError(
+            f"this network was built with progressive = false: it works at {full}x{full} only, without fades"
+        )

@@ -62,7 +62,7 @@ def same(tensor: Tensor) -> Binding:
 
 
 def assign_all(bindings: Mapping[str, Binding], arrays: Mapping[str, Array], *, program: str) -> None:
-    """Assign every array to its binding. Raises `GanlabError`, listing every name that does not fit; then nothing changed."""
+    """Assign every array to its binding. Raises `GanlabError` listing all that do not fit; then nothing changes."""
     problems = [f"missing: {name} {list(bindings[name].shape)}" for name in bindings if name not in arrays]
     problems += [f"unexpected: {name} {list(np.shape(arrays[name]))}" for name in arrays if name not in bindings]
     for name in bindings:
@@ -79,7 +79,9 @@ def check_all_bound(module: nn.Module, bindings: Mapping[str, Binding], *, progr
     bound = {id(tensor) for binding in bindings.values() for tensor in binding.tensors}
     left = [name for name, parameter in module.named_parameters() if id(parameter) not in bound]
     if left:
-        raise GanlabError(f"the {program} program has no name for {', '.join(left)}; build the network as that program does")
+        raise GanlabError(
+            f"the {program} program has no name for {', '.join(left)}; build the network as that program does"
+        )
 
 
 def _contiguous(array: Array) -> Array:

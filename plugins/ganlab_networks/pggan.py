@@ -24,9 +24,9 @@ EDGE_HELP = "of the layers that meet images or scores ({}); by default the same 
 class PgganGenerator(FeatureCounts):
     """Latents to images, growing from 4x4 (Karras et al. 2018, table 2 and appendix A).
 
-    The Theano program: `label_position = "after-normalization"`, `weight_scaling = {name = "equalized", scale = "measured"}`,
-    `fused_scale = false`. rosinality's port: pixel normalization with `placement = "before-activation"`,
-    `edge_weight_scaling = {name = "none", init = "default"}`.
+    The Theano program: `label_position = "after-normalization"`, `fused_scale = false`,
+    `weight_scaling = {name = "equalized", scale = "measured"}`. rosinality's port: pixel normalization with
+    `placement = "before-activation"`, `edge_weight_scaling = {name = "none", init = "default"}`.
     """
 
     latent_size: int | None = parameter(None, ge=1, help="latent dimensions; by default the features of stage 0")
@@ -79,7 +79,7 @@ class PgganDiscriminator(FeatureCounts):
     stddev_of: Literal["features", "images"] = parameter(
         "features",
         choices=("features", "images"),
-        help="what the statistics are of: the features at 4x4 (the authors), or the images given to the network (a port)",
+        help="what the statistics are of: the features at 4x4 (authors), or the images given to the network (a port)",
     )
     discrimination: Layer = component("layer", "none", help="before the last fully connected layer")
     noise: Layer = component("layer", "none", help="before every 3x3 and 4x4 convolution")

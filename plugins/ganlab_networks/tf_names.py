@@ -1,25 +1,28 @@
 """Our Progressive GAN weights under the variable names and layouts of the authors' TensorFlow program.
 
-Convolutions are HWIO there, dense layers [in, out], fused up-convolutions [k, k, out, in] and flipped in space; the last
-dense layer of the discriminator holds the score in column 0 and the label logits in the others. Weights are stored
-unscaled in both programs.
+Convolutions are HWIO there, dense layers [in, out], fused up-convolutions [k, k, out, in] and flipped in space; the
+last dense layer of the discriminator holds the score in column 0 and the label logits in the others. Weights are
+stored unscaled in both programs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import numpy as np
-from torch import nn
+from ganlab_layers.weighted import WeightedLayer
 
 from ganlab.errors import GanlabError
-from ganlab_layers.weighted import WeightedLayer
-from ganlab_networks.discriminator import Discriminator
+from ganlab_networks.discriminator import Discriminator, LastBlock, ShrinkingBlock
 from ganlab_networks.features import level_name
-from ganlab_networks.generator import Generator
-from ganlab_networks.names import Array, Binding, assign_all, check_all_bound, same, single
+from ganlab_networks.generator import FirstBlock, Generator, GrowingBlock
+from ganlab_networks.names import Array, Binding, assign_all, check_all_bound, single
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
 
 
 @attrs.frozen
@@ -80,15 +83,15 @@ def _generator_layers(module: Generator, fused: bool | None) -> dict[str, TfLaye
     for lod, resolution in reversed(list(enumerate(reversed(module.resolutions)))):
         scope = level_name(resolution)
         block = module.blocks[scope]
-        if resolution == 4:
-            layers["4x4/Dense"] = TfLayer("dense", (_layer(block.dense),))
-            layers["4x4/Conv"] = TfLayer("convolution", (_layer(block.conv),))
-        else:
-            up = bool(block.conv0.fused) if fused is None else fused
+        if isinstance(block, FirstBlock):
+            layers["4x4/Dense"] = TfLayer("dense", (block.dense,))
+            layers["4x4/Conv"] = TfLayer("convolution", (block.conv,))
+        elif isinstance(block, GrowingBlock):
+            up = block.conv0.fused if fused is None else fused
             layers[f"{scope}/Conv0{'_up' if up else ''}"] = TfLayer(
-                "up-convolution" if up else "convolution", (_layer(block.conv0),)
+                "up-convolution" if up else "convolution", (block.conv0,)
             )
-            layers[f"{scope}/Conv1"] = TfLayer("convolution", (_layer(block.conv1),))
+            layers[f"{scope}/Conv1"] = TfLayer("convolution", (block.conv1,))
         layers[f"ToRGB_lod{lod}"] = TfLayer("convolution", (_layer(module.to_rgb[scope]),))
     return layers
 
@@ -99,14 +102,14 @@ def _discriminator_layers(module: Discriminator) -> dict[str, TfLayer]:
         scope = level_name(resolution)
         block = module.blocks[scope]
         layers[f"FromRGB_lod{lod}"] = TfLayer("convolution", (_layer(module.from_rgb[scope]),))
-        if resolution > 4:
-            layers[f"{scope}/Conv0"] = TfLayer("convolution", (_layer(block.conv0),))
-            layers[f"{scope}/Conv1{'_down' if block.fused else ''}"] = TfLayer("convolution", (_layer(block.conv1),))
-        else:
-            heads = [block.scores] if block.label_logits is None else [block.scores, block.label_logits]
-            layers["4x4/Conv"] = TfLayer("convolution", (_layer(block.conv),))
-            layers["4x4/Dense0"] = TfLayer("dense", (_layer(block.dense),))
-            layers["4x4/Dense1"] = TfLayer("dense", tuple(_layer(head) for head in heads))
+        if isinstance(block, ShrinkingBlock):
+            layers[f"{scope}/Conv0"] = TfLayer("convolution", (block.conv0,))
+            layers[f"{scope}/Conv1{'_down' if block.fused else ''}"] = TfLayer("convolution", (block.conv1,))
+        elif isinstance(block, LastBlock):
+            layers["4x4/Conv"] = TfLayer("convolution", (block.conv,))
+            layers["4x4/Dense0"] = TfLayer("dense", (block.dense,))
+            heads = (block.scores,) if block.label_logits is None else (block.scores, block.label_logits)
+            layers["4x4/Dense1"] = TfLayer("dense", heads)
     return layers
 
 

@@ -7,22 +7,26 @@ layer normalization, `Dmd` minibatch discrimination.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
-
-from ganlab.errors import GanlabError
 from ganlab_layers.discrimination import MinibatchDiscrimination
 from ganlab_layers.linear import LinearToMaps
 from ganlab_layers.weighted import WeightedLayer
-from ganlab_networks.discriminator import Discriminator
-from ganlab_networks.features import level_name
-from ganlab_networks.generator import Generator
-from ganlab_networks.mnist_modules import MnistDiscriminator, MnistGenerator
-from ganlab_networks.names import Array, Binding, assign_all, check_all_bound, same, single
 from ganlab_normalizations.normalizations import Batch, Layer
 from ganlab_normalizations.scalings import MeasuredScale
+
+from ganlab.errors import GanlabError
+from ganlab_networks.discriminator import Discriminator, LastBlock, ShrinkingBlock
+from ganlab_networks.features import level_name
+from ganlab_networks.generator import FirstBlock, Generator, GrowingBlock
+from ganlab_networks.mnist_modules import MnistDiscriminator, MnistGenerator
+from ganlab_networks.names import Array, Binding, assign_all, check_all_bound, same, single
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import nn
 
 
 def load_theano_parameters(module: nn.Module, arrays: Mapping[str, Array]) -> None:
@@ -57,35 +61,40 @@ _GENERATORS = (Generator, MnistGenerator)
 
 
 def _layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    if not isinstance(module, (Generator, Discriminator, MnistGenerator, MnistDiscriminator)):
+    """Base name to layer: `D3b`, `Glod0`, ..."""
+    if isinstance(module, Generator | MnistGenerator):
+        mark, to_or_from = "G", module.to_rgb
+    elif isinstance(module, Discriminator | MnistDiscriminator):
+        mark, to_or_from = "D", module.from_rgb
+    else:
         raise GanlabError("only the pggan and mnist networks have Theano parameter names")
-    finest = len(module.resolutions)
     for level, resolution in enumerate(module.resolutions, start=1):
         scope = level_name(resolution)
-        block = module.blocks[scope] if scope in module.blocks else None
-        if isinstance(module, _GENERATORS):
-            if scope in module.to_rgb:
-                yield f"Glod{finest - level}", module.to_rgb[scope]
-        elif scope in module.from_rgb:
-            yield f"D{level}x", module.from_rgb[scope]
-        if isinstance(module, Generator):
-            assert block is not None
-            yield f"G{level}a", block.dense if level == 1 else block.conv0  # type: ignore[misc]  # submodules of blocks
-            yield f"G{level}b", block.conv if level == 1 else block.conv1  # type: ignore[misc]  # likewise
-        elif isinstance(module, Discriminator):
-            assert block is not None
-            yield f"D{level}b", block.conv if level == 1 else block.conv0  # type: ignore[misc]  # likewise
-            yield f"D{level}a", block.dense if level == 1 else block.conv1  # type: ignore[misc]  # likewise
-        elif block is not None:
-            yield f"{'G' if isinstance(module, MnistGenerator) else 'D'}{level}a", block
-    if isinstance(module, Discriminator):
-        last = module.blocks["4x4"]
-        yield "Dmd", last.discrimination  # type: ignore[misc]  # likewise
-        yield "Dscores", last.scores  # type: ignore[misc]  # likewise
-        if last.label_logits is not None:
-            yield "Dlabels", last.label_logits  # type: ignore[misc]  # likewise
-    elif isinstance(module, MnistDiscriminator):
+        if scope in to_or_from:
+            edge = f"Glod{len(module.resolutions) - level}" if mark == "G" else f"D{level}x"
+            yield edge, to_or_from[scope]
+        if scope in module.blocks:
+            for letter, layer in _block_layers(module.blocks[scope]):
+                yield (letter if len(letter) > 1 else f"{mark}{level}{letter}"), layer
+    if isinstance(module, MnistDiscriminator):
         yield "Dscores", module.scores
+
+
+def _block_layers(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The letter of each layer of a level, or its full name."""
+    match block:
+        case FirstBlock():
+            yield from (("a", block.dense), ("b", block.conv))
+        case GrowingBlock():
+            yield from (("a", block.conv0), ("b", block.conv1))
+        case ShrinkingBlock():
+            yield from (("b", block.conv0), ("a", block.conv1))
+        case LastBlock():
+            yield from (("b", block.conv), ("a", block.dense), ("Dmd", block.discrimination), ("Dscores", block.scores))
+            if block.label_logits is not None:
+                yield "Dlabels", block.label_logits
+        case _:  # the one layer of a level of the small networks
+            yield "a", block
 
 
 def _weighted(base: str, layer: WeightedLayer, scale_mark: str) -> dict[str, Binding]:

@@ -10,7 +10,9 @@ def register_normalizations(register: ganlab.Register) -> None:
     """Offer the normalizations of this plugin."""
     home = "ganlab_normalizations.components"
     register("pixel", f"{home}:Pixel", summary="Each pixel's feature vector to length sqrt(C) (Karras et al. 2018)")
-    register("layer", f"{home}:Layer", summary="Over each sample (Ba et al. 2016), with the PGGAN authors' gain and bias")
+    register(
+        "layer", f"{home}:Layer", summary="Over each sample (Ba et al. 2016), with the PGGAN authors' gain and bias"
+    )
     register("batch", f"{home}:Batch", summary="Over the minibatch, per channel (Ioffe & Szegedy 2015)")
     register("instance", f"{home}:Instance", summary="Over each sample's pixels, per channel (Ulyanov et al. 2016)")
     register("none", f"{home}:NoNormalization", summary="Leaves activations as they are")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -11,6 +10,8 @@ import attrs
 from ganlab.parameters import parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class Equalized:
     """Equalized learning rate: weights are stored with unit variance and multiplied at run time.
 
-    Karras et al. 2018, section 4.1. With `scale = "he"` the factor is the constant gain / sqrt(fan_in), as in the TensorFlow
-    program; with "measured" it is the root mean square of the actual initial draw, as in the Theano program.
+    Karras et al. 2018, section 4.1. With `scale = "he"` the factor is the constant gain / sqrt(fan_in), as in the
+    TensorFlow program; with "measured" it is the root mean square of the actual initial draw, as in the Theano program.
     """
 
     scale: Literal["he", "measured"] = parameter(

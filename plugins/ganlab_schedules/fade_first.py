@@ -37,7 +37,7 @@ class FadeFirst(Settings):
 
     def build(self, *, resolution: int, total_images: int, learning_rate: float) -> SettingsSchedule:
         """As `Settings.build`; also raises `ValueError` for a level without images or an unreachable first level."""
-        schedule = Settings.build(self, resolution=resolution, total_images=total_images, learning_rate=learning_rate)
+        schedule = super().build(resolution=resolution, total_images=total_images, learning_rate=learning_rate)
         levels_between(self.initial_resolution, resolution)
         if self.fade_images + self.stabilize_images == 0:
             raise ValueError("fade_images, stabilize_images: expected at least one of them to be more than 0")

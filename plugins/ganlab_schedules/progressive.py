@@ -38,7 +38,6 @@ class Progressive(Settings):
 
     def build(self, *, resolution: int, total_images: int, learning_rate: float) -> SettingsSchedule:
         """As `Settings.build`; also raises `ValueError` if `initial_resolution` exceeds `resolution`."""
-        # `Settings.build`, not super(): attrs makes a new class for its slots, which the bare super() cannot see.
-        schedule = Settings.build(self, resolution=resolution, total_images=total_images, learning_rate=learning_rate)
+        schedule = super().build(resolution=resolution, total_images=total_images, learning_rate=learning_rate)
         levels_between(self.initial_resolution, resolution)
         return schedule

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import attrs
 import pytest
 import torch
 from ganlab_losses.built.gradients import mixed_images, norms
@@ -110,3 +113,17 @@ def test_gradients_reach_the_fakes_for_players_updated_together() -> None:
     WganGp().build().gradient_penalty(batch).penalties.sum().backward()
     assert fakes.grad is not None
     assert fakes.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(("norm_of", "shorter"), [("full-resolution", 4.0), ("level", 1.0)])
+def test_a_level_is_penalized_as_if_shown_at_full_resolution_unless_told_otherwise(
+    norm_of: Literal["full-resolution", "level"], shorter: float
+) -> None:
+    critic = SmallCritic().double()
+    here = attrs.evolve(discriminator_pass(critic), enlargement=4)
+    ours = WganGp(norm_of=norm_of).build().gradient_penalty(here)
+    mixed = mixed_images(here.reals, here.fakes, here.mixing_factors)
+    full = nn.functional.interpolate(mixed, scale_factor=4, mode="nearest").requires_grad_()
+    shown = nn.functional.avg_pool2d(full, 4)
+    (gradient,) = torch.autograd.grad(critic(shown, "mixed").scores.sum(), full)
+    torch.testing.assert_close(ours.norms * shorter, gradient.flatten(1).norm(dim=1) * 4.0)

@@ -38,17 +38,21 @@ class WassersteinLoss(AdversarialLossBase):
 class PenalizedWassersteinLoss(WassersteinLoss):
     """WGAN-GP with the drift term; see `ganlab_losses.wasserstein.WganGp`."""
 
-    def __init__(self, *, gp_weight: float, drift: float, target: float) -> None:
+    def __init__(self, *, gp_weight: float, drift: float, target: float, at_full_resolution: bool) -> None:
         super().__init__()
         self.gp_weight = gp_weight
         self.drift = drift
         self.target = target
+        self.at_full_resolution = at_full_resolution
 
     def gradient_penalty(self, batch: DiscriminatorPass) -> GradientPenalty:
         """The penalty's terms, without `gp_weight`."""
         mixed = mixed_images(batch.reals, batch.fakes, batch.mixing_factors)
         gradients, scores = score_gradients(batch.critic, mixed, "mixed")
         lengths = norms(gradients)
+        if self.at_full_resolution:
+            # Repeating a pixel k x k times divides its gradient over k^2 pixels: the norm falls to 1/k, exactly.
+            lengths = lengths / batch.enlargement
         return GradientPenalty((lengths - self.target).square(), lengths, scores)
 
     def discriminator(self, batch: DiscriminatorPass) -> LossValue:

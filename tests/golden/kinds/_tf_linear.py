@@ -1,21 +1,25 @@
-"""Every layer's output under its TensorFlow name, all levels computed and blended as that program's "linear" graph does.
+"""Every layer's output under its TensorFlow name, all levels computed and blended as in that program's "linear" graph.
 
 Our networks leave out the levels that a fade does not need; here their modules are put together the other way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from ganlab_layers.fade import fade_in
 from ganlab_layers.resampling import downscale, upscale
-from ganlab_networks.discriminator import Discriminator
 from ganlab_networks.features import level_name
-from ganlab_networks.generator import Generator
 from ganlab_networks.tf_names import tf_layers
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ganlab_networks.discriminator import Discriminator
+    from ganlab_networks.generator import Generator
 
 
 def generator_layers(generator: Generator, latents: Tensor, labels: Tensor, lod: float) -> dict[str, Tensor]:
@@ -75,9 +79,7 @@ def _recorded(network: nn.Module, outputs: dict[str, Tensor]) -> Iterator[None]:
 
         return record
 
-    handles = [
-        layer.modules[0].register_forward_hook(recorder(name)) for name, layer in tf_layers(network).items()
-    ]
+    handles = [layer.modules[0].register_forward_hook(recorder(name)) for name, layer in tf_layers(network).items()]
     try:
         yield
     finally:

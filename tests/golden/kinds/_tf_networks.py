@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 from ganlab_layers.components import Empty, MinibatchStddev
@@ -17,7 +16,10 @@ from ganlab_normalizations.scaling_components import Equalized, NoScaling
 
 from ganlab.interfaces import ImageShape
 
-from ..golden import Array
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..golden import Array
 
 Player = Literal["G", "D"]
 

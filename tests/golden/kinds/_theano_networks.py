@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import torch
@@ -18,7 +17,10 @@ from torch import Tensor, nn
 from ganlab.interfaces import ImageShape, Normalization, WeightScaling
 from ganlab.interfaces import Layer as LayerComponent
 
-from ..golden import Array, Case
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..golden import Array, Case
 
 Player = Literal["G", "D"]
 
@@ -42,8 +44,14 @@ DISCRIMINATOR_DEFAULTS: Mapping[str, Any] = {
     "use_gdrop": True,
     "use_layernorm": False,
 }
-MNIST_GENERATOR_DEFAULTS: Mapping[str, Any] = {"fmap_base": 64, "latent_size": None, "progressive": False}
-MNIST_DISCRIMINATOR_DEFAULTS: Mapping[str, Any] = {"fmap_base": 64, "X": 2, "progressive": False, "mbstat_avg": None}
+MNIST_GENERATOR_DEFAULTS: Mapping[str, Any] = {"fmap_base": 64, "latent_size": None, "progressive": None}
+MNIST_DISCRIMINATOR_DEFAULTS: Mapping[str, Any] = {
+    "fmap_base": 64,
+    "X": 2,
+    "progressive": None,
+    "mbstat_func": "Tstdeps",
+    "mbstat_avg": None,
+}
 SHAPE = ("num_channels", "resolution", "label_size")
 
 
@@ -75,7 +83,7 @@ def build(case: Case) -> TheanoPair:
         resolution=config["common"]["resolution"],
         label_size=config["common"]["label_size"],
     )
-    generator = generator_component(_settings(config, "G")).build(images)
+    generator = generator_component(_settings(config, "G"), case).build(images)
     discriminator = discriminator_component(_settings(config, "D"), case).build(images)
     load_theano_parameters(generator, case.under("G.w/"))
     load_theano_parameters(discriminator, case.under("D.w/"))
@@ -86,13 +94,13 @@ def build(case: Case) -> TheanoPair:
     return TheanoPair(generator, discriminator, draws)
 
 
-def generator_component(settings: dict[str, Any]) -> PgganGenerator | MnistGenerator:
+def generator_component(settings: dict[str, Any], case: Case) -> PgganGenerator | MnistGenerator:
     if settings.pop("func", None) == "G_mnist_mode_recovery":
         s = _complete(settings, MNIST_GENERATOR_DEFAULTS)
         return MnistGenerator(
             fmap_base=s["fmap_base"],
             latent_size=s["latent_size"],
-            progressive=s["progressive"],
+            progressive=_grows(case, "G"),
             normalization=Batch(),
             weight_scaling=NoScaling(),
         )
@@ -124,10 +132,10 @@ def discriminator_component(settings: dict[str, Any], case: Case) -> PgganDiscri
         return MnistDiscriminator(
             fmap_base=s["fmap_base"],
             width_divisor=s["X"],
-            progressive=s["progressive"],
+            progressive=_grows(case, "D"),
             normalization=Batch(),
             weight_scaling=NoScaling(),
-            stddev=_stddev({"mbstat_func": "Tstdeps", **s}),
+            stddev=_stddev(s),
         )
     s = _complete(settings, DISCRIMINATOR_DEFAULTS)
     strength = float(case["gdrop_strength"]) if "gdrop_strength" in case else 0.0
@@ -142,6 +150,11 @@ def discriminator_component(settings: dict[str, Any], case: Case) -> PgganDiscri
         discrimination=MinibatchDiscrimination(kernels=s["mbdisc_kernels"]) if s["mbdisc_kernels"] else Empty(),
         noise=MultiplicativeNoise(strength=strength) if s["use_gdrop"] else Empty(),
     )
+
+
+def _grows(case: Case, player: Player) -> bool:
+    """Whether a network has levels to select from; the layer lists tell, whatever the program's default is."""
+    return any(kind == "LODSelectLayer" for _, kind, _ in case.notes[f"{player}_layers"])
 
 
 def _settings(config: Mapping[str, Any], player: Player) -> dict[str, Any]:

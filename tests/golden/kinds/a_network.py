@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_networks.tf_names import tf_layers, tf_variables
 from torch import Tensor
 
-from ..golden import Case
 from ._tf_linear import discriminator_layers, generator_layers
 from ._tf_networks import Player, TfPair, build, level
+
+if TYPE_CHECKING:
+    from ..golden import Case
 
 
 def check(case: Case) -> None:

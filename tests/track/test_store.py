@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from ganlab.errors import GanlabError
+from ganlab.track import settings, store
+
+
+def test_the_first_address_named_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert store.resolve_uri(None) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert store.resolve_uri(None, fallback="http://kept") == "http://kept"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///env.db")
+    assert store.resolve_uri(None, fallback="http://kept") == f"sqlite:///{tmp_path}/env.db"
+    assert store.resolve_uri(None, "http://recipe", fallback="http://kept") == "http://recipe"
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "mlruns", "/tmp/mlruns", "file:///tmp/mlruns"])
+def test_a_folder_is_refused_with_the_remedy(uri, monkeypatch):
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(ValueError, match="sqlite:///mlflow.db"):
+        settings.TrackSettings(uri=uri)
+    with pytest.raises(GanlabError, match="sqlite:///mlflow.db"):
+        store.resolve_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri", ["sqlite:///a.db", "http://h:1", "https://h", "postgresql+psycopg2://u:p@h/db", "databricks", "uc:p"]
+)
+def test_every_other_kind_of_store_is_taken(uri):
+    assert settings.TrackSettings(uri=uri).uri == uri
+
+
+def test_no_password_is_kept_or_shown():
+    assert store.without_password("postgresql://me:secret@host:5/db") == "postgresql://me@host:5/db"
+    assert store.without_password("http://host:5000/x") == "http://host:5000/x"
+
+
+def test_runs_of_an_old_mlflow_are_noticed(tmp_path):
+    assert store.old_runs(tmp_path) is None
+    (tmp_path / "mlruns" / "0").mkdir(parents=True)
+    assert store.old_runs(tmp_path) is None
+    (tmp_path / "mlruns" / "0" / "meta.yaml").touch()
+    assert store.old_runs(tmp_path) == tmp_path / "mlruns"
+
+
+def test_knocking_tells_at_once_whether_anybody_listens(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://me:secret@127.0.0.1:{server.getsockname()[1]}"
+        store.knock(address)
+    began = time.monotonic()
+    with pytest.raises(store.StoreUnreachable) as raised:
+        store.knock(address)
+    assert time.monotonic() - began < 1
+    assert "secret" not in str(raised.value)
+    store.knock("sqlite:///nowhere.db")
+
+
+def test_settings_come_back_from_a_recipe():
+    assert settings.of_recipe({}) == settings.TrackSettings()
+    kept = settings.of_recipe({"track": {"experiment": "faces", "samples": 16, "of a later version": 1}})
+    assert kept == settings.TrackSettings(experiment="faces", samples=16)
+    with pytest.raises(GanlabError, match=r"recipe\.toml: expected at least 1"):
+        settings.of_recipe({"track": {"samples": 0}})
