@@ -50,9 +50,7 @@ def create_component(registries: Mapping[str, Registry], kind: str, spec: str | 
     try:
         return structurer(registries).component(kind, spec)
     except Problems as error:
-        raise RecipeError(
-            f"{dotted((kind, *problem.path))}: {problem.text}" for problem in error.problems
-        ) from error
+        raise RecipeError(f"{dotted((kind, *problem.path))}: {problem.text}" for problem in error.problems) from error
 
 
 def structurer(registries: Mapping[str, Registry]) -> Structurer:
@@ -128,7 +126,9 @@ class Structurer:
         def hook(value: Any, target: Any) -> Any:
             if not isinstance(value, Mapping):
                 raise ValueError(f"expected a table, got {_shown(value)}")
-            named = {name: a.default for name, a in slots.items() if name not in value and a.default is not attrs.NOTHING}
+            named = {
+                name: a.default for name, a in slots.items() if name not in value and a.default is not attrs.NOTHING
+            }
             return structure({**value, **named}, target)
 
         return hook
@@ -261,7 +261,7 @@ _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a s
 def _strict_scalar(value: Any, target: Any) -> Any:
     if target is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, bool) and target is not bool or not isinstance(value, target):
+    if (isinstance(value, bool) and target is not bool) or not isinstance(value, target):
         raise ValueError(f"expected {_NAMES[target]}, got {_shown(value)}")
     return value
 
@@ -309,7 +309,7 @@ def _problems(error: BaseException, path: KeyPath = ()) -> list[Problem]:
         found = []
         for inner in error.exceptions:
             notes = getattr(inner, "__notes__", [])
-            keys = [note.name if hasattr(note, "name") else note.index for note in notes if not type(note) is str]
+            keys = [note.name if hasattr(note, "name") else note.index for note in notes if type(note) is not str]
             if isinstance(inner, KeyError) and isinstance(error, ClassValidationError):
                 key = inner.args[0]
                 found.append(Problem((*path, key), f"missing; {_help(error.cl, key)}"))

@@ -160,7 +160,8 @@ class Discriminator(Protocol):
         noise_strength: Tensor | None = None,
     ) -> Critique:
         """Images `[N, C, R, R]` at any trained resolution R. `noise` has one `[N, channels]` tensor for each entry of
-        `noise_channels(R)`, and `noise_strength` is a 0-d tensor (None: the layers' own)."""
+        `noise_channels(R)`, and `noise_strength` is a 0-d tensor (None: the layers' own).
+        """
         ...
 
     def noise_channels(self, resolution: int) -> Sequence[int]:
@@ -178,8 +179,7 @@ class Critic(Protocol):
     def __call__(self, images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> Critique: ...
 
 
-@attrs.frozen
-class DiscriminatorPass:
+class DiscriminatorPass(NamedTuple):
     """Everything a discriminator loss may use. All images `[N, C, R, R]`."""
 
     critic: Critic
@@ -198,8 +198,7 @@ class DiscriminatorPass:
     pixels, so their gradients with respect to images are `enlargement` times shorter than those at the level itself."""
 
 
-@attrs.frozen
-class GeneratorPass:
+class GeneratorPass(NamedTuple):
     """Everything a generator loss may use."""
 
     critic: Critic
@@ -245,7 +244,10 @@ class AdversarialLoss(Protocol):
 
 
 class Regularizer(Protocol):
-    """Kind `regularizer`: a term that any loss can have added (R1, the AC-GAN classification term)."""
+    """Kind `regularizer`: a term that any loss can have added (R1, the AC-GAN classification term).
+
+    One that learns from labels has the property `needs_labels`, which is true.
+    """
 
     def build(self) -> BuiltRegularizer: ...
 
@@ -375,5 +377,6 @@ class Register(Protocol):
         deprecated: str | None = None,
     ) -> None:
         """Offer a component under `name` (kebab-case). `target` is a class, or better `"module:Class"`, which keeps
-        listing fast. Raises `ValueError` for a bad name or target; the plugin is then shown as broken."""
+        listing fast. Raises `ValueError` for a bad name or target; the plugin is then shown as broken.
+        """
         ...

@@ -74,7 +74,9 @@ def attach_plugin_commands(group: click.Group, taken: set[str]) -> None:
             continue
         for command_name, command in offered.commands.items():
             if command_name in taken or command_name in group.commands:
-                click.echo(f"ganlab: warning: plugin {name} offers a command '{command_name}', which is taken", err=True)
+                click.echo(
+                    f"ganlab: warning: plugin {name} offers a command '{command_name}', which is taken", err=True
+                )
             else:
                 group.add_command(command)
 

@@ -15,9 +15,17 @@ from ganlab.errors import GanlabError
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the PNGs (made if needed).")
 @click.option("--num", default=64, show_default=True, type=click.IntRange(min=1), help="How many images.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal images.")
-@click.option("--truncation", type=click.FloatRange(min=0, min_open=True), help="Draw latents within this many standard deviations.")
+@click.option(
+    "--truncation",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Draw latents within this many standard deviations.",
+)
 @click.option("--grid", is_flag=True, help="One picture with all images, instead of one each.")
-@click.option("--label", type=click.IntRange(min=0), help="Class of all images, where the generator has labels; default: all in turn.")
+@click.option(
+    "--label",
+    type=click.IntRange(min=0),
+    help="Class of all images, where the generator has labels; default: all in turn.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @plugin_option
 def generate(
@@ -42,10 +50,10 @@ def generate(
         raise GanlabError(f"{run}: no such run folder or file")
     path = run / "generator.safetensors" if run.is_dir() else run
 
+    from ganlab.track.files import naming
     from ganlab.train import samples
     from ganlab.train.devices import choose_device
     from ganlab.train.export import read_generator
-    from ganlab.track.files import naming
 
     saved = read_generator(path, catalog)
     network = saved.network.to(choose_device(device))

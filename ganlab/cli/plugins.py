@@ -63,4 +63,6 @@ def plugins(as_json: bool, plugin_files: tuple[Path, ...]) -> None:
         for kind, names in row["components"].items():
             click.echo(f"    {kind}: {', '.join(names)}")
     for collision in collisions:
-        click.echo(f"{collision['kind']} '{collision['name']}' is offered twice; write {' or '.join(collision['write'])}")
+        click.echo(
+            f"{collision['kind']} '{collision['name']}' is offered twice; write {' or '.join(collision['write'])}"
+        )

@@ -73,4 +73,6 @@ class TrainingProgress:
                 losses=f"{self._losses}  {speed:,.0f} images/s",
             )
         else:
-            self.say(f"{images_shown:>9,} of {self.total_images:,} images  {level}  {self._losses}  {speed:,.0f} images/s")
+            self.say(
+                f"{images_shown:>9,} of {self.total_images:,} images  {level}  {self._losses}  {speed:,.0f} images/s"
+            )

@@ -12,7 +12,9 @@ from ganlab.cli.common import catalog_with_warnings, recipe_options
 @click.command()
 @recipe_options
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run; default runs/<name>/<time>.")
-@click.option("--resume", is_flag=True, help="Continue the run in --run-dir (or the newest unfinished one), or start it.")
+@click.option(
+    "--resume", is_flag=True, help="Continue the run in --run-dir (or the newest unfinished one), or start it."
+)
 @click.option("--quiet", is_flag=True, help="No progress bar; errors only.")
 def run(
     recipe: Path,

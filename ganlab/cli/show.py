@@ -46,7 +46,10 @@ def _show_recipe(file: Path, overrides: tuple[str, ...], catalog: Any) -> None:
     written = loaded.document.origins
     rows = []
     for key, value in flat(loaded.plain()):
-        path = tuple(int(part) if part.isdecimal() and (tuple(key.split("."))) not in written else part for part in key.split("."))
+        path = tuple(
+            int(part) if part.isdecimal() and (tuple(key.split("."))) not in written else part
+            for part in key.split(".")
+        )
         origin = written.get(tuple(key.split("."))) or written.get(path)
         if origin is None and path[-1] == "name":
             origin = written.get(path[:-1]) if path[:-1] in written and path not in written else None

@@ -115,5 +115,7 @@ def _read_arrays(path: Path) -> dict[str, dict[str, Any]]:
 def _method(network: Any, name: str) -> Any:
     method = getattr(network, name, None)
     if method is None:
-        raise GanlabError(f"{type(network).__name__} has no variable names of the TensorFlow program; pggan networks do")
+        raise GanlabError(
+            f"{type(network).__name__} has no variable names of the TensorFlow program; pggan networks do"
+        )
     return method

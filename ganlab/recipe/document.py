@@ -130,7 +130,7 @@ def override(document: Document, assignment: str) -> Document:
     inner[str(path[-1])] = value
     if _through_list(document.data, steps):
         return attrs.evolve(document, origins={**document.origins, tuple(steps): origin})
-    child = Document(data, {p: origin for p in _paths(data)}, document.file)
+    child = Document(data, dict.fromkeys(_paths(data), origin), document.file)
     merged = merge(document, child)
     merged.origins[()] = document.origin(())
     return merged
@@ -211,5 +211,7 @@ def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:
 
 def _missing(file: Path) -> str:
     near = sorted(path.name for path in file.parent.glob("*.toml")) if file.parent.is_dir() else []
-    hint = f"; {file.parent} has {', '.join(near)}" if near else "; give the path of a recipe such as recipes/pggan.toml"
+    hint = (
+        f"; {file.parent} has {', '.join(near)}" if near else "; give the path of a recipe such as recipes/pggan.toml"
+    )
     return f"{file}: no such file{hint}"

@@ -38,9 +38,7 @@ class LoadedRecipe:
         return tomli_w.dumps(self.plain())
 
 
-def load_recipe(
-    file: str | Path, overrides: Sequence[str] = (), catalog: Catalog | None = None
-) -> LoadedRecipe:
+def load_recipe(file: str | Path, overrides: Sequence[str] = (), catalog: Catalog | None = None) -> LoadedRecipe:
     """Read `file` and its bases, apply `--set` overrides and check everything.
 
     Raises:

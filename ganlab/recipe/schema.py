@@ -31,7 +31,9 @@ def _name(value: str) -> None:
 class RunTable:
     """`[run]`: how long, from which seed and on what."""
 
-    name: str | None = parameter(None, check=_name, help="name of the run's folder and MLflow experiment; default: the file's")
+    name: str | None = parameter(
+        None, check=_name, help="name of the run's folder and MLflow experiment; default: the file's"
+    )
     seed: int = parameter(0, ge=0, help="equal seeds give equal initial weights, data order and latents")
     images: int = parameter(ge=1, unit="images", help="real images to show in all")
     device: str = parameter("auto", check=_device, help="auto takes CUDA, then MPS, then the CPU")
@@ -39,7 +41,9 @@ class RunTable:
         "float32", help="arithmetic of the networks; losses and penalties stay in float32"
     )
     threads: int = parameter(0, ge=0, help="CPU threads for the arithmetic; 0 leaves torch's choice")
-    check_memory: bool = parameter(True, help="before training, work out the peak memory of every level and refuse what cannot fit")
+    check_memory: bool = parameter(
+        True, help="before training, work out the peak memory of every level and refuse what cannot fit"
+    )
 
 
 @attrs.frozen
@@ -98,6 +102,8 @@ class Recipe:
     optimizer: Optimizer = component("optimizer", "adam", help="one for each player, with the same settings")
     updates: UpdatesTable = parameter(attrs.Factory(UpdatesTable), help="how the two players take turns")
     ema: EmaTable = parameter(attrs.Factory(EmaTable), help="the averaged generator")
-    metrics: tuple[Metric, ...] = component("metric", (), many=True, help="measured on the averaged generator at the end")
+    metrics: tuple[Metric, ...] = component(
+        "metric", (), many=True, help="measured on the averaged generator at the end"
+    )
     track: TrackSettings = parameter(attrs.Factory(TrackSettings), help="reports, samples, checkpoints, MLflow")
     plugins: PluginsTable = parameter(attrs.Factory(PluginsTable), help="what must be installed")

@@ -46,7 +46,9 @@ def build_players(recipe: Recipe, images: ImageShape, device: torch.device | str
     networks = {}
     for player in ("generator", "discriminator"):
         with torch.random.fork_rng(devices=[]), torch.device("meta" if str(device) == "meta" else "cpu"):
-            torch.manual_seed(derived_seed(recipe.run.seed, f"build/{player}"))  # for modules that initialize themselves
+            torch.manual_seed(
+                derived_seed(recipe.run.seed, f"build/{player}")
+            )  # for modules that initialize themselves
             network = getattr(recipe, player).build(images)
         if str(device) != "meta":
             initialize(network, recipe.run.seed, player)

@@ -24,7 +24,8 @@ VIEW_PIXELS = 512
 def sample_latents(seed: int, count: int, latent_size: int, purpose: str = "samples") -> Tensor:
     """`[count, latent_size]`, standard normal; sample number i does not depend on `count`."""
     rows = [
-        random_generator(seed, purpose, number).standard_normal(latent_size, dtype=np.float32) for number in range(count)
+        random_generator(seed, purpose, number).standard_normal(latent_size, dtype=np.float32)
+        for number in range(count)
     ]
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, latent_size)
 

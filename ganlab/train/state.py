@@ -37,7 +37,9 @@ class TrainingState:
     tally: Tally
 
 
-def save_checkpoint(folder: Path, state: TrainingState, position: Position, facts: Mapping[str, Any], keep: int) -> Path:
+def save_checkpoint(
+    folder: Path, state: TrainingState, position: Position, facts: Mapping[str, Any], keep: int
+) -> Path:
     """Write `checkpoint-<images shown>.safetensors` and remove all but the newest `keep`. Raises `RunError`."""
     tensors: dict[str, Tensor] = {}
     plain: dict[str, Any] = {"format": FORMAT, "position": attrs.asdict(position), "facts": dict(facts)}
@@ -118,7 +120,9 @@ def _optimizer_parts(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor
     return tensors, {"groups": content["param_groups"], "numbers": numbers}
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+def _restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]
+) -> None:
     state: dict[int, dict[str, Any]] = {}
     for name, value in tensors.items():
         parameter, _, key = name.partition("/")

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -22,8 +21,7 @@ Autocast = Callable[[], AbstractContextManager[object]]
 Gradients = Sequence[Tensor | None]
 
 
-@attrs.frozen
-class Level:
+class Level(NamedTuple):
     """Where growth stands: the resolution, and the fade as a 0-d tensor, or None where the level is alone."""
 
     resolution: int
@@ -32,8 +30,7 @@ class Level:
     """Full resolution over this one."""
 
 
-@attrs.frozen
-class Outcome:
+class Outcome(NamedTuple):
     """What a pass found: the mean loss, the gradients of the player's parameters, and what to log."""
 
     loss: Tensor
@@ -152,7 +149,8 @@ def _outcome(player: torch.nn.Module, value: LossValue, name: str) -> Outcome:
 
 def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     """The gradient with the parameter's strides: convolutions may return others, and fused optimizers on the CPU walk
-    through both memories side by side without looking at strides."""
+    through both memories side by side without looking at strides.
+    """
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)

@@ -116,7 +116,12 @@ class Trainer:
         draws = self._draws("generator", stage, images_shown)
         assert self._reals is not None, "a discriminator update comes first"
         outcome = generator_step(
-            self.players, self._reals, self._random_labels(stage, images_shown), draws, self._level(stage), self._autocast
+            self.players,
+            self._reals,
+            self._random_labels(stage, images_shown),
+            draws,
+            self._level(stage),
+            self._autocast,
         )
         self._apply("generator", outcome, images_shown)
 

@@ -53,6 +53,11 @@ class AcGan:
 
     weight: float = ganlab.parameter(1.0, ge=0, help="weight of each cross-entropy")
 
+    @property
+    def needs_labels(self) -> bool:
+        """A recipe without labels is refused."""
+        return True
+
     def build(self) -> LabelClassification:
         from ganlab_losses.built.regularizers import LabelClassification
 

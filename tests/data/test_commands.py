@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from PIL import Image
 
 from ganlab.cli.data import data
 from ganlab.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

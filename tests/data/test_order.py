@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +23,7 @@ def test_each_epoch_shows_every_sample_once(seed: int, count: int, epoch: int) -
 def test_batch_boundaries_do_not_matter(seed: int, count: int, cuts: list[int]) -> None:
     cuts = sorted(cuts)
     order = Order(seed, count)
-    parts = [order.indices(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+    parts = [order.indices(start, stop) for start, stop in pairwise(cuts)]
     np.testing.assert_array_equal(np.concatenate(parts), sample_indices(seed, count, cuts[0], cuts[-1]))
 
 
@@ -29,7 +31,7 @@ def test_batch_boundaries_do_not_matter(seed: int, count: int, cuts: list[int]) 
 def test_mirror_draws_do_not_depend_on_batch_boundaries(cuts: list[int]) -> None:
     cuts = sorted(cuts)
     order = Order(3, 10)
-    parts = [order.mirror_uniforms(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+    parts = [order.mirror_uniforms(start, stop) for start, stop in pairwise(cuts)]
     whole = mirror_uniforms(3, cuts[0], cuts[-1])
     assert whole.dtype == np.float32
     np.testing.assert_array_equal(np.concatenate(parts), whole)
@@ -51,7 +53,7 @@ def test_epochs_and_seeds_differ() -> None:
 
 def test_half_of_the_images_are_mirrored() -> None:
     draws = mirror_uniforms(0, 0, 100_000)
-    assert 0 <= draws.min()
+    assert draws.min() >= 0
     assert draws.max() < 1
     assert abs((draws >= 0.5).mean() - 0.5) < 0.01
 

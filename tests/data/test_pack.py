@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,8 @@ def at(report: Report, source: Path, name: str) -> np.ndarray:
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
     images = ShardSet(report.destination)
     position = [each for each in names if each not in unused].index(name)
-    return images.images(images.resolutions[-1], [position])[0]
+    found: np.ndarray = images.images(images.resolutions[-1], [position])[0]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,8 @@ def one_image(tmp_path: Path, image: Image.Image, **options: Any) -> np.ndarray:
     image.save(tmp_path / "source" / "image.png")
     pack(tmp_path / "source", tmp_path / "set", **options)
     images = ShardSet(tmp_path / "set")
-    return images.images(images.resolutions[-1], [0])[0]
+    packed: np.ndarray = images.images(images.resolutions[-1], [0])[0]
+    return packed
 
 
 def three_bands() -> Image.Image:
@@ -261,7 +262,7 @@ def test_wrong_options_are_refused_before_any_work(
 
 def test_an_existing_set_is_replaced_only_on_demand(photos: Path, tmp_path: Path) -> None:
     pack(photos, tmp_path / "set", resolution=8, limit=1)
-    with pytest.raises(DataError, match="set: exists already.*--force"):
+    with pytest.raises(DataError, match=r"set: exists already.*--force"):
         pack(photos, tmp_path / "set", resolution=8, limit=2)
     assert pack(photos, tmp_path / "set", resolution=4, limit=2, force=True).packed == 2
     assert ShardSet(tmp_path / "set").resolutions == (4,)
@@ -337,10 +338,9 @@ def test_ctrl_c_leaves_nothing(large_source: Path, tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing(large_source: Path, tmp_path: Path) -> None:
-    limit: Callable[[int], str] = lambda size: (
-        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size},) * 2)"
-    )
-    with run_packing(large_source, tmp_path / "out" / "set", limit(200_000)) as process:
+    # A limit on file size fails in the same places as a full disk, at the first write that does not fit.
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+    with run_packing(large_source, tmp_path / "out" / "set", limit) as process:
         assert process.stdout is not None
         output = process.stdout.read()
     assert "refused:" in output

@@ -128,7 +128,7 @@ def read_everything(folder: Path) -> None:
 
 
 def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: no data set here: it does not exist.*ganlab data pack"):
+    with pytest.raises(DataError, match=r"nowhere: no data set here: it does not exist.*ganlab data pack"):
         ShardSet(tmp_path / "nowhere")
 
 
@@ -205,7 +205,7 @@ def change_index(folder: Path, **changes: object) -> None:
 )
 def test_a_wrong_index_is_refused(changes: dict[str, object], message: str, copy: Path) -> None:
     change_index(copy, **changes)
-    with pytest.raises(DataError, match="r0016/index.json") as caught:
+    with pytest.raises(DataError, match=r"r0016/index.json") as caught:
         read_everything(copy)
     assert message in str(caught.value)
 

@@ -7,7 +7,7 @@ import importlib.util
 import io
 import struct
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from PIL import Image
 
 from ganlab.data.sources import open_source
 from ganlab.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def pixels(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

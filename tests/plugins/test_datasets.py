@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -18,7 +17,11 @@ from ganlab_datasets.synthetic import Synthetic
 from ganlab.data.pack import pack
 from ganlab.data.verify import problems
 from ganlab.errors import DataError
-from ganlab.interfaces import ImageSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ganlab.interfaces import ImageSet
 
 SHA256_OF_THE_ORIGINAL_ARRAY = "e69f5806b6b5806561e987c18fa16db44aa79c440f75c8bf1e18beee50713da8"
 
@@ -108,7 +111,7 @@ def test_synthetic_refuses_what_it_has_not(resolution: int, indices: Sequence[in
 
 @pytest.mark.parametrize("parameters", [{"count": 0}, {"channels": 2}, {"classes": -1}])
 def test_parameters_out_of_range_are_refused(parameters: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="expected|not one of"):
+    with pytest.raises(ValueError, match=r"expected|not one of"):
         Synthetic(**parameters)
 
 

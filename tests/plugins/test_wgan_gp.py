@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import attrs
 import pytest
 import torch
 from ganlab_losses.built.gradients import mixed_images, norms
@@ -120,7 +119,7 @@ def test_a_level_is_penalized_as_if_shown_at_full_resolution_unless_told_otherwi
     norm_of: Literal["full-resolution", "level"], shorter: float
 ) -> None:
     critic = SmallCritic().double()
-    here = attrs.evolve(discriminator_pass(critic), enlargement=4)
+    here = discriminator_pass(critic)._replace(enlargement=4)
     ours = WganGp(norm_of=norm_of).build().gradient_penalty(here)
     mixed = mixed_images(here.reals, here.fakes, here.mixing_factors)
     full = nn.functional.interpolate(mixed, scale_factor=4, mode="nearest").requires_grad_()

@@ -101,7 +101,9 @@ def _expect_weights(case: Case, prefix: str, network: Any, rate: float, clear: b
     for name, value in ours.items():
         difference = np.abs(value - case[prefix + name])
         outside = difference > WEIGHT_TOLERANCE
-        assert difference.max() <= (rate if clear and rate else 0.0) + WEIGHT_TOLERANCE, f"{case.file_name}: {prefix}{name}"
+        assert difference.max() <= (rate if clear and rate else 0.0) + WEIGHT_TOLERANCE, (
+            f"{case.file_name}: {prefix}{name}"
+        )
         off, count = off + int(outside.sum()), count + outside.size
         case.compared += 1
     assert off <= 0.003 * count, f"{case.file_name}: {prefix}: {off} of {count} weights differ"

@@ -1,0 +1,91 @@
+"""A run that is stopped and resumed equals one that never stopped, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ganlab.errors import RunError
+from ganlab.track.folder import RunFolder
+from ganlab.train.choose import Choice
+from ganlab.train.run import run
+from ganlab.train.state import checkpoints
+
+from .tiny import assert_equal_runs, quiet, tiny, train_all, train_in_pieces
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [[40], [80], [100, 104], [150, 230, 300]],
+    ids=["while stable", "inside a fade", "twice within a tick", "three times, in fades of both levels"],
+)
+def test_stopping_changes_nothing(tmp_path: Path, stops: list[int]) -> None:
+    loaded = tiny(tmp_path)
+    assert_equal_runs(train_all(loaded, tmp_path / "whole"), train_in_pieces(loaded, tmp_path / "pieces", stops))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("loss=lsgan", "discriminator.noise=multiplicative-noise"),
+        ("updates.together=true",),
+        ("updates.discriminator_steps=2", "optimizer.beta1=0.5", "updates.clear_optimizer=false"),
+        ("schedule.settings_interval_steps=4",),
+        ("schedule.name=fade-first", "schedule.fade_images=60", "schedule.stabilize_images=60", "schedule.minibatch=8"),
+        ("generator.normalization=batch", "discriminator.weight_scaling=spectral", "run.precision=bfloat16"),
+        ("optimizer={name='rmsprop', learning_rate=0.0005}", "loss=wgan"),
+    ],
+    ids=["noise state", "together", "several steps, moments kept", "settings each 4 steps", "fade first",
+         "batch statistics and power iteration", "other optimizer"],
+)  # fmt: skip
+def test_every_kind_of_state_survives(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    loaded = tiny(tmp_path, "run.images=260", *overrides)
+    assert_equal_runs(train_all(loaded, tmp_path / "whole"), train_in_pieces(loaded, tmp_path / "pieces", [90, 180]))
+
+
+def test_the_number_of_workers_and_the_cache_change_nothing(tmp_path: Path) -> None:
+    loaded = tiny(tmp_path)
+    other = tiny(tmp_path / "other", "data.workers=0", "data.cache_gigabytes=0")
+    pieces = train_in_pieces(loaded, tmp_path / "pieces", [120])
+    assert_equal_runs(pieces, train_all(other, tmp_path / "whole"))
+
+
+def test_another_seed_changes_everything(tmp_path: Path) -> None:
+    one = train_all(tiny(tmp_path, "run.images=80"), tmp_path / "a")
+    other = train_all(tiny(tmp_path / "other", "run.images=80", "run.seed=4"), tmp_path / "b")
+    with pytest.raises(AssertionError, match="checkpoints differ"):
+        assert_equal_runs(one, other)
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    loaded = tiny(tmp_path)
+    whole = train_all(loaded, tmp_path / "whole")
+    folder = train_in_pieces(loaded, tmp_path / "damaged", [])
+    newest = checkpoints(folder.checkpoints)[-1]
+    newest.write_bytes(newest.read_bytes()[:5000])
+    folder.set_status("running", 400)
+    said: list[str] = []
+    assert run(loaded, Choice(folder.path, "resume"), say=said.append) == 0
+    assert any("is damaged" in line and str(newest) in line for line in said)
+    assert_equal_runs(whole, RunFolder.open(folder.path))
+
+
+def test_changed_data_is_refused_on_resume(tmp_path: Path) -> None:
+    loaded = tiny(tmp_path)
+    folder = train_in_pieces(loaded, tmp_path / "run", [])
+    folder.set_status("running", 400)
+    info = folder.info()
+    folder.write_info({**info, "data": {**info["data"], "digest": "0" * 64}})
+    with pytest.raises(RunError, match="data set has changed"):
+        run(loaded, Choice(folder.path, "resume"), say=quiet)
+
+
+def test_two_processes_cannot_train_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganlab.track import folder as folder_module
+
+    monkeypatch.setattr(folder_module, "LOCK_PATIENCE_S", 0.1)
+    loaded = tiny(tmp_path)
+    folder = train_in_pieces(loaded, tmp_path / "run", [])
+    with folder.lock(), pytest.raises(RunError, match="in use by another process"):
+        run(loaded, Choice(folder.path, "resume"), say=quiet)
