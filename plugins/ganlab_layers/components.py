@@ -46,7 +46,7 @@ class MinibatchStddev:
     )
 
     def build(self, channels: int) -> nn.Module:
-        """Raises `ValueError` if `group<n>` does not divide the channels."""
+        """Raises a `GanlabError` if `group<n>` does not divide the channels."""
         from ganlab_layers.stddev import MinibatchStddev as Module
 
         return Module(

@@ -5,6 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ganlab.errors import GanlabError
+
+
+class GroupSizeError(GanlabError, ValueError):
+    """Samples or channels cannot be divided into groups as asked."""
+
 
 class MinibatchStddev(nn.Module):
     """`[N, C, H, W]` -> `[N, C + F, H, W]` (also `[N, C]`); see `ganlab_layers.components.MinibatchStddev`."""
@@ -40,13 +46,13 @@ class MinibatchStddev(nn.Module):
 
 
 def statistics_channels(averaging: str, channels: int) -> int:
-    """Features that `averaging` gives for so many channels. Raises `ValueError` if its blocks do not come out even."""
+    """Features that `averaging` gives for so many channels. Raises `GroupSizeError` if its blocks are uneven."""
     if averaging in ("all", "flat"):
         return 1
     if averaging.startswith("group"):
         blocks = int(averaging.removeprefix("group"))
         if channels % blocks:
-            raise ValueError(f"averaging '{averaging}' needs a multiple of {blocks} channels; there are {channels}")
+            raise GroupSizeError(f"averaging '{averaging}' needs a multiple of {blocks} channels; there are {channels}")
         return blocks
     return channels
 
@@ -63,13 +69,13 @@ def minibatch_statistics(
 ) -> Tensor:
     """Standard deviation over each group of samples, averaged; every sample gets its group's.
 
-    `group_size` 0 means the whole minibatch; a minibatch smaller than the group is one group. Raises `ValueError` if
-    the minibatch is larger than the group and not a multiple of it.
+    `group_size` 0 means the whole minibatch; a minibatch smaller than the group is one group. Raises `GroupSizeError`
+    if the minibatch is larger than the group and not a multiple of it.
     """
     count = x.shape[0]
     group = min(group_size, count) if group_size else count
     if count % group:
-        raise ValueError(
+        raise GroupSizeError(
             f"a minibatch of {count} cannot be divided into groups of {group}; choose a minibatch that is a multiple "
             f"of {group}, or group_size = 0 to compare the whole minibatch"
         )

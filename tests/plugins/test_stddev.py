@@ -8,6 +8,8 @@ from ganlab_layers.components import MinibatchStddev
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ganlab.errors import GanlabError
+
 from .networks import normal
 
 AVERAGINGS = ("all", "spatial", "gpool", "flat", "none", "group2")
@@ -46,8 +48,9 @@ def test_groups_are_those_of_a_plain_loop(count: int, group_size: int, unbiased:
 
 
 def test_a_minibatch_that_does_not_divide_is_refused_with_the_remedy() -> None:
-    with pytest.raises(ValueError, match=r"minibatch of 6 .* groups of 4.*group_size = 0"):
+    with pytest.raises(ValueError, match=r"minibatch of 6 .* groups of 4.*group_size = 0") as caught:
         MinibatchStddev(group_size=4).build(3)(normal(6, 3, 4, 4))
+    assert isinstance(caught.value, GanlabError), "a person can put it right"
 
 
 @pytest.mark.parametrize("text", ["group", "group0", "groups2", "group-1", "mean", ""])
