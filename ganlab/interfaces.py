@@ -164,6 +164,10 @@ class Discriminator(Protocol):
         """
         ...
 
+    # A discriminator may also have `start_from(images)`: it is called once, without gradients, with the first minibatch
+    # of reals, for layers whose initial weights depend on data. A network whose variables have names in the authors'
+    # TensorFlow program may have `load_tf_variables(arrays)` and `tf_variables()`.
+
     def noise_channels(self, resolution: int) -> Sequence[int]:
         """Channels of each noise layer active at `resolution`, in the order in which they are applied."""
         ...
@@ -219,9 +223,11 @@ class LossValue(NamedTuple):
 
 
 class Loss(Protocol):
-    """Kind `loss`: what the two players minimize. `build()` gives an `AdversarialLoss`, an `nn.Module` whose buffers are saved."""
+    """Kind `loss`: what the two players minimize."""
 
-    def build(self) -> AdversarialLoss: ...
+    def build(self) -> AdversarialLoss:
+        """An `nn.Module` whose buffers are saved in checkpoints."""
+        ...
 
 
 class AdversarialLoss(Protocol):
@@ -253,6 +259,8 @@ class Regularizer(Protocol):
 
 
 class BuiltRegularizer(Protocol):
+    """A built regularizer; either method may return None where it adds nothing. State goes into buffers of a module."""
+
     def discriminator(self, batch: DiscriminatorPass) -> LossValue | None: ...
     def generator(self, batch: GeneratorPass) -> LossValue | None: ...
 
@@ -283,6 +291,8 @@ class Schedule(Protocol):
 
 
 class BuiltSchedule(Protocol):
+    """A schedule for one run."""
+
     @property
     def settings_interval_steps(self) -> int:
         """The stage is looked up anew every so many steps (1: at each step)."""

@@ -50,8 +50,7 @@ def parameter(
             check(value)
 
     if isinstance(default, (list, dict, set)):
-        copy = default
-        return attrs.field(factory=lambda: copy.copy(), validator=validate, metadata=metadata, kw_only=True)
+        return attrs.field(factory=default.copy, validator=validate, metadata=metadata, kw_only=True)
     return attrs.field(default=default, validator=validate, metadata=metadata, kw_only=True)
 
 

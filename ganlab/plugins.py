@@ -14,6 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
@@ -27,10 +28,10 @@ from ganlab import hookspecs
 from ganlab.components import create_component
 from ganlab.errors import PluginError
 from ganlab.interfaces import KINDS
-from ganlab.registry import Entry, Registry, check_registration, suggestion
+from ganlab.registry import OWN_DISTRIBUTION, Entry, Registry, canonical, check_registration, suggestion
 
 GROUP = "ganlab"
-OWN_DISTRIBUTION = "ganlab"
+_ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*(\s*:\s*[A-Za-z_][\w.]*)?(\s*\[.*\])?")
 
 
 class PluginWarning(UserWarning):
@@ -86,7 +87,7 @@ class Catalog:
         """What is wrong with a recipe's `[plugins] require`: one text with the pip command for each unmet one."""
         problems = []
         installed = {canonical(name): version for name, version in self.versions().items()}
-        failed = {canonical(plugin.distribution): plugin for plugin in self.failed()}
+        left_out = {canonical(plugin.distribution): plugin for plugin in self.plugins if plugin.status != "ok"}
         for text in requirements:
             try:
                 requirement = Requirement(text)
@@ -95,18 +96,18 @@ class Catalog:
                 continue
             name = canonical(requirement.name)
             remedy = f"run: pip install '{text}'"
-            if name in failed:
-                problems.append(f"plugin {requirement.name} is installed but broken ({failed[name].reason}); {remedy}")
+            if requirement.marker is not None and not requirement.marker.evaluate():
+                continue
+            if name in left_out and left_out[name].status == "blocked":
+                problems.append(f"plugin {requirement.name} is blocked: {left_out[name].reason}; change that variable")
+            elif name in left_out:
+                reason = left_out[name].reason
+                problems.append(f"plugin {requirement.name} is installed but broken ({reason}); repair it, or {remedy}")
             elif name not in installed:
                 problems.append(f"plugin {requirement.name} is not installed; {remedy}")
             elif not requirement.specifier.contains(installed[name], prereleases=True):
                 problems.append(f"plugin {requirement.name} is {installed[name]}, the recipe needs {text}; {remedy}")
         return problems
-
-
-def canonical(name: str) -> str:
-    """A distribution name as PyPI compares them: lower case, runs of `-_.` as one dash."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str] | None = None) -> Catalog:
@@ -119,8 +120,8 @@ def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str
     loader = _Loader(strict=environment.get("GANLAB_STRICT_PLUGINS", "") not in ("", "0"))
     allowed = _names(environment["GANLAB_PLUGINS"]) if "GANLAB_PLUGINS" in environment else None
     blocked = _names(environment.get("GANLAB_BLOCK_PLUGINS", ""))
-    for distribution, version, entry_point in sorted(_entry_points(), key=lambda item: (item[0], item[2].name)):
-        plugin = Plugin(f"{distribution}:{entry_point.name}", distribution, version, entry_point.value)
+    for plugin, entry_point in sorted(_entry_points(), key=lambda item: item[0].name):
+        distribution = plugin.distribution
         names = {canonical(distribution), plugin.name}
         if names & blocked:
             plugin.status, plugin.reason = "blocked", "GANLAB_BLOCK_PLUGINS names it"
@@ -129,11 +130,10 @@ def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str
             plugin.status, plugin.reason = "blocked", "GANLAB_PLUGINS does not name it"
             loader.plugins.append(plugin)
         else:
-            loader.load(plugin, entry_point.load)
-    for file in files:
-        path = Path(file).expanduser().resolve()
-        plugin = Plugin(f"file:{path.stem}", path.stem.replace("_", "-"), "0", str(path))
-        loader.load(plugin, lambda path=path: _import_file(path))  # type: ignore[misc]  # mypy cannot infer the bound default
+            loader.load(plugin, partial(_import_entry_point, entry_point))
+    for path in dict.fromkeys(Path(file).expanduser().resolve() for file in files):
+        plugin = Plugin(f"file:{path.stem}", canonical(path.stem), "0", str(path))
+        loader.load(plugin, partial(_import_file, path))
     return Catalog(loader.registries, loader.plugins, loader.manager)
 
 
@@ -148,18 +148,21 @@ class _Loader:
         self.manager.add_hookspecs(hookspecs)
 
     def load(self, plugin: Plugin, import_module: Callable[[], Any]) -> None:
+        again = self.manager.has_plugin(plugin.name)
         self.plugins.append(plugin)
         try:
-            module = import_module()
-            self._register(plugin, module)
+            if again:
+                raise ValueError(f"another plugin is called {plugin.name} already; rename one of the two")
+            self._register(plugin, import_module())
         except (Exception, SystemExit) as error:
             plugin.status = "failed"
             plugin.reason = f"{type(error).__name__}: {error}".splitlines()[0]
             plugin.traceback = traceback.format_exc()
-            for registry in self.registries.values():
-                registry.remove_plugin(plugin.name)
-            if self.manager.has_plugin(plugin.name):
-                self.manager.unregister(name=plugin.name)
+            if not again:
+                for registry in self.registries.values():
+                    registry.remove_plugin(plugin.name)
+                if self.manager.has_plugin(plugin.name):
+                    self.manager.unregister(name=plugin.name)
             message = f"plugin {plugin.name} ({plugin.version}) is left out: {plugin.reason}"
             if self.strict:
                 raise PluginError(message) from error
@@ -208,17 +211,30 @@ class _Loader:
         return register
 
 
-def _entry_points() -> Iterator[tuple[str, str, EntryPoint]]:
-    """(distribution, version, entry point) of our group, each once even if its metadata is found twice on the path."""
+def _entry_points() -> Iterator[tuple[Plugin, EntryPoint]]:
+    """Every entry point of our group, once even if its metadata is found twice on the path.
+
+    Metadata that cannot be read is somebody else's trouble and is passed over.
+    """
     seen = set()
     for distribution in distributions():
-        for entry_point in distribution.entry_points:
-            if entry_point.group != GROUP:
-                continue
-            name = canonical(distribution.metadata["Name"] or "unknown")
-            if (name, entry_point.name) not in seen:
-                seen.add((name, entry_point.name))
-                yield name, distribution.version, entry_point
+        try:
+            found = [entry_point for entry_point in distribution.entry_points if entry_point.group == GROUP]
+            name = canonical(distribution.metadata["Name"] or "unknown") if found else ""
+            version = distribution.version or "0" if found else ""
+        except Exception:
+            continue
+        for entry_point in found:
+            plugin = Plugin(f"{name}:{entry_point.name}", name, version, entry_point.value)
+            if plugin.name not in seen:
+                seen.add(plugin.name)
+                yield plugin, entry_point
+
+
+def _import_entry_point(entry_point: EntryPoint) -> Any:
+    if not _ENTRY_POINT.fullmatch(entry_point.value):
+        raise ImportError(f"entry point {entry_point.value!r} is not of the form 'package.module'")
+    return entry_point.load()
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -238,5 +254,5 @@ def _import_file(path: Path) -> ModuleType:
 
 def _names(text: str) -> set[str]:
     """A comma-separated list of distributions or `distribution:entry-point`, compared as PyPI compares names."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    return {word if ":" in word else canonical(word) for word in words}
+    words = [word.strip().partition(":") for word in text.split(",") if word.strip()]
+    return {canonical(distribution) + colon + entry_point for distribution, colon, entry_point in words}

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def generator(seed: int, purpose: str, position: int = 0) -> np.random.Generator:
-    """A fresh numpy generator (Philox, 128-bit key) for this seed, purpose and position; equal arguments, equal draws."""
+    """A fresh numpy generator (Philox, 128-bit key); equal arguments, equal draws."""
     text = f"ganlab/{seed}/{purpose}/{position}".encode()
     key = int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
     return np.random.Generator(np.random.Philox(key=key))

@@ -14,6 +14,7 @@ import attrs
 
 from ganlab.errors import ComponentNotFound, PluginError
 
+OWN_DISTRIBUTION = "ganlab"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -22,6 +23,11 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known word most like `word`, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def canonical(name: str) -> str:
+    """A distribution name as PyPI compares them: lower case, runs of `-_.` as one dash."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @attrs.frozen
@@ -48,6 +54,10 @@ class Entry:
         """`module:Class`, without importing anything."""
         return self.target if isinstance(self.target, str) else f"{self.target.__module__}:{self.target.__qualname__}"
 
+    def is_of(self, cls: type) -> bool:
+        """Whether it offers `cls`."""
+        return self.target_text == f"{cls.__module__}:{cls.__qualname__}"
+
     def load(self) -> type:
         """The component class. Raises `PluginError` if it cannot be imported or is no component."""
         if isinstance(self.target, type):
@@ -56,10 +66,11 @@ class Entry:
             module_name, _, class_name = self.target.partition(":")
             try:
                 loaded = getattr(import_module(module_name), class_name)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
                 raise PluginError(
                     f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be loaded from "
-                    f"{self.target}: {type(error).__name__}: {error}"
+                    f"{self.target}: {reason}"
                 ) from error
         if not (isinstance(loaded, type) and attrs.has(loaded)):
             raise PluginError(
@@ -71,6 +82,8 @@ class Entry:
 
 def check_registration(kind: str, name: str, target: str | type, aliases: Sequence[str]) -> None:
     """Raise `ValueError` if a plugin's `register(...)` call is malformed."""
+    if isinstance(aliases, str):
+        raise ValueError(f"{kind} '{name}': aliases must be a list of names, not the string {aliases!r}")
     for word in (name, *aliases):
         if not isinstance(word, str) or not _NAME.fullmatch(word):
             raise ValueError(f"{kind} name {word!r} is not kebab-case such as 'my-{kind}'")
@@ -118,7 +131,11 @@ class Registry:
         distribution, _, bare = name.rpartition(":")
         matches = self._matches(bare)
         if distribution:
-            matches = [entry for entry in matches if entry.distribution == distribution]
+            named = [entry for entry in matches if entry.distribution == canonical(distribution)]
+            if not named and matches:
+                offered = " or ".join(f"'{entry.qualified_name}'" for entry in matches)
+                raise ComponentNotFound(f"unknown {self.kind} '{name}'; did you mean {offered}?")
+            matches = named
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -127,9 +144,7 @@ class Registry:
             raise ComponentNotFound(f"{self.kind} '{name}' is provided by {offers}; write {remedy}")
         known = self.names()
         listing = ", ".join(known) if known else "none"
-        raise ComponentNotFound(
-            f"unknown {self.kind} '{name}'{suggestion(bare, known) if not distribution else ''} (known: {listing})"
-        )
+        raise ComponentNotFound(f"unknown {self.kind} '{name}'{suggestion(bare, known)} (known: {listing})")
 
     def _matches(self, bare: str) -> list[Entry]:
         return [entry for entry in self._entries if bare == entry.name or bare in entry.aliases]

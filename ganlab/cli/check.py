@@ -8,19 +8,19 @@ from typing import Any
 import attrs
 import click
 
-from ganlab.cli.common import catalog_with_warnings, recipe_options
+from ganlab.cli.common import catalog_with_warnings, recipe_options, recipe_with_warnings
 
 
 @click.command()
 @recipe_options
 def check(recipe: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ...]) -> None:
-    """Check RECIPE without training: names, types, ranges, growth, required plugins.
+    """Check RECIPE without training.
 
-    Ends with exit code 2 and one line for each problem. Data that is not there yet is a note, not a problem.
+    Names, types, ranges, growth and required plugins: nothing is trained, and no data is read. Ends with exit code 2 and one line for each problem. Data that is not there yet is a note, not a problem.
     """
-    from ganlab.recipe import digest, load_recipe
+    from ganlab.recipe import digest
 
-    loaded = load_recipe(recipe, overrides, catalog_with_warnings(plugin_files))
+    loaded = recipe_with_warnings(recipe, overrides, catalog_with_warnings(plugin_files))
     for key, path in _missing_paths(loaded.recipe.data.source):
         click.echo(f"note: data.{key}: nothing at {path} yet; `ganlab data pack SRC {path}` makes it")
     click.echo(f"{recipe}: fine (digest {digest(loaded.plain())[:8]})")

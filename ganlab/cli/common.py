@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from ganlab.errors import GanlabError
+from ganlab.errors import DataError, GanlabError
 from ganlab.plugins import Catalog, PluginWarning, load_plugins
+
+if TYPE_CHECKING:
+    from ganlab.recipe import LoadedRecipe
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,17 +49,50 @@ def recipe_options(command: Command) -> Command:
 
 def catalog_with_warnings(files: tuple[Path, ...] = ()) -> Catalog:
     """The catalog; each broken plugin becomes one warning line on standard error."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PluginWarning)
+    with _one_line_warnings(PluginWarning, "; `ganlab plugins` tells more"):
         catalog = load_plugins(files)
-    for warning in caught:
-        if issubclass(warning.category, PluginWarning):
-            click.echo(f"ganlab: warning: {warning.message}; `ganlab plugins` tells more", err=True)
     named = {str(Path(file).expanduser().resolve()) for file in files}
     for plugin in catalog.failed():
         if plugin.source in named:
             raise GanlabError(f"--plugin {plugin.source}: {plugin.reason}")
     return catalog
+
+
+def recipe_with_warnings(file: Path, overrides: Sequence[str], catalog: Catalog) -> LoadedRecipe:
+    """The checked recipe; each deprecated component in it becomes one warning line."""
+    from ganlab.components import DeprecatedComponent
+    from ganlab.recipe import load_recipe
+
+    with _one_line_warnings(DeprecatedComponent):
+        return load_recipe(file, overrides, catalog)
+
+
+@contextmanager
+def _one_line_warnings(category: type[Warning], ending: str = "") -> Iterator[None]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", category)
+        yield
+    for text in dict.fromkeys(str(warning.message) for warning in caught if issubclass(warning.category, category)):
+        click.echo(f"ganlab: warning: {text}{ending}", err=True)
+
+
+@contextmanager
+def blaming(loaded: LoadedRecipe) -> Iterator[None]:
+    """Puts file and line of the recipe before an error that comes up only when its data or device are used."""
+    try:
+        yield
+    except GanlabError as error:
+        text = str(error)
+        key = re.match(r"[a-z_]+(\.[a-z_0-9]+)+(?=: )", text)
+        if key is not None:
+            path = tuple(key.group().split("."))
+            raise type(error)(f"{loaded.document.origin(path)}: {text}") from error
+        origins = {str(origin) for origin in loaded.document.origins.values()}
+        if isinstance(error, DataError) and not any(text.startswith(f"{origin}: ") for origin in origins):
+            data = loaded.document.data["data"]
+            named = "path" if "path" in data else "name"
+            raise DataError(f"{loaded.document.origin(('data', named))}: data.{named}: {text}") from error
+        raise
 
 
 def attach_plugin_commands(group: click.Group, taken: set[str]) -> None:
@@ -69,8 +107,9 @@ def attach_plugin_commands(group: click.Group, taken: set[str]) -> None:
         offered = click.Group(name)
         try:
             catalog.manager.subset_hook_caller("register_commands", others)(cli=offered)
-        except Exception as error:
-            click.echo(f"ganlab: warning: commands of plugin {name} are left out: {error}", err=True)
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {error}"
+            click.echo(f"ganlab: warning: commands of plugin {name} are left out: {reason}", err=True)
             continue
         for command_name, command in offered.commands.items():
             if command_name in taken or command_name in group.commands:

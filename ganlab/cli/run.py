@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ganlab.cli.common import catalog_with_warnings, recipe_options
+from ganlab.cli.threads import spin_briefly
 
 
 @click.command()
@@ -37,6 +38,8 @@ def run(
     from ganlab.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides, catalog_with_warnings(plugin_files))
+
+    spin_briefly()
 
     from ganlab.train.choose import choose_folder
 

@@ -15,7 +15,7 @@ from ganlab.errors import GanlabError
 @click.argument("run_dirs", metavar="RUN_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--uri", help="MLflow store to send to; by default the one the run was trained with.")
 def sync(run_dirs: tuple[Path, ...], uri: str | None) -> None:
-    r"""Send MLflow what it does not have yet of the runs in RUN_DIR...
+    """Send MLflow what it does not have yet of the runs in RUN_DIR...
 
     Nothing is sent twice, so it may be called at any time and again after a failure. A run goes to --uri, else to
     the `[track] uri` of its recipe, else to MLFLOW_TRACKING_URI, else to the store it was last sent to.
@@ -23,7 +23,7 @@ def sync(run_dirs: tuple[Path, ...], uri: str | None) -> None:
     \b
       ganlab sync runs/pggan/20260101-120000
       ganlab sync runs/pggan/* --uri http://gpu1:5000
-    """
+    """  # noqa: D301 - click's mark is the character backspace, not a backslash and a b
     problems = []
     for run_dir in run_dirs:
         try:

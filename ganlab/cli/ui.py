@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 PATIENCE_S = 10.0
+LAST_PATIENCE_S = 2.0
 
 
 @click.command()
@@ -25,14 +28,14 @@ PATIENCE_S = 10.0
 @click.option("--uri", help="MLflow store to show; by default MLFLOW_TRACKING_URI, or mlflow.db in this folder.")
 @click.option("--allowed-hosts", help="Host names under which browsers may ask for the page (see below).")
 def ui(port: int, host: str, uri: str | None, allowed_hosts: str | None) -> None:
-    r"""Show the runs in the browser, with MLflow's own page, until Ctrl-C.
+    """Show the runs in the browser, with MLflow's own page, until Ctrl-C.
 
     MLflow answers only to localhost and to private addresses. To look from another machine by this one's name, say
     gpu1, name it (the list replaces the default one, so name localhost as well):
 
     \b
       ganlab ui --host 0.0.0.0 --allowed-hosts "gpu1,gpu1:*,localhost:*,127.0.0.1:*"
-    """
+    """  # noqa: D301 - click's mark is the character backspace, not a backslash and a b
     from ganlab.track import store
 
     uri = store.resolve_uri(uri)
@@ -49,17 +52,26 @@ def ui(port: int, host: str, uri: str | None, allowed_hosts: str | None) -> None
             click.echo(f"No run is kept in {database} yet; `ganlab run` starts one.")
     if allowed_hosts:
         command += ["--allowed-hosts", allowed_hosts]
-    shown = "localhost" if host in ("0.0.0.0", "127.0.0.1", "::") else host
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     click.echo(
         f"MLflow on http://{shown}:{port} shows {store.without_password(uri)}; it takes some seconds. Ctrl-C ends it."
     )
-    if database is not None:
-        from ganlab.track.mlflow.client import MlflowStore
-
-        MlflowStore(uri)  # makes a new database before several workers try to
+    if database is not None and not database.exists():
+        make_database(uri)
     ended = serve(command)
     if ended:
         raise GanlabError(f"MLflow's server ended with exit code {ended}; what it printed above says why")
+
+
+def make_database(uri: str) -> None:
+    """Make a new database, before several workers try to. Raises `GanlabError`."""
+    from ganlab.track import store
+    from ganlab.track.mlflow.client import MlflowStore
+
+    try:
+        MlflowStore(uri)
+    except Exception as error:  # MLflow lets through what sqlite3, sqlalchemy and alembic raise
+        raise GanlabError(f"cannot make {uri}: {store.reason(error)}") from error
 
 
 def refuse_busy_port(host: str, port: int) -> None:
@@ -85,14 +97,16 @@ def serve(command: list[str]) -> int:
     def stop(signal_number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    endings = [signal.SIGTERM, *([signal.SIGHUP] if os.name == "posix" else [])]
+    before = {number: signal.signal(number, stop) for number in endings}
     try:
         return server.wait()
     except KeyboardInterrupt:
         return 0
     finally:
         end(server)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end(server: subprocess.Popen[bytes]) -> None:
@@ -101,11 +115,13 @@ def end(server: subprocess.Popen[bytes]) -> None:
         server.terminate()
         server.wait()
         return
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(server.pid, number)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(PATIENCE_S)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+        deadline = time.monotonic() + LAST_PATIENCE_S
+        while time.monotonic() < deadline:  # its workers, after it; the group is gone when this raises
+            os.killpg(server.pid, 0)
+            time.sleep(0.05)
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()

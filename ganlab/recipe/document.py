@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +11,12 @@ from typing import Any
 
 import attrs
 
-from ganlab.components import KeyPath
 from ganlab.errors import RecipeError
+from ganlab.problems import KeyPath
 from ganlab.recipe.lines import line_numbers
+from ganlab.recipe.schema import shared_data_keys
+from ganlab.recipe.syntax import explain_syntax
+from ganlab.values import shown
 
 _BARE_WORD = re.compile(r"[A-Za-z_~./][\w.:/@ ~+-]*")
 _TABLES_THAT_ARE_NO_COMPONENTS = {("run",)}
@@ -48,6 +52,11 @@ class Document:
                 return self.origins[path[:length]]
         return Origin("recipe", Path.cwd())
 
+    def drop_origins(self, path: KeyPath, *kept: KeyPath) -> None:
+        """Forget the origins at and under `path`, but for those in `kept`."""
+        for known in [known for known in self.origins if known[: len(path)] == path and known not in kept]:
+            del self.origins[known]
+
 
 def read_document(file: str | Path) -> Document:
     """A recipe file and its chain of bases. Raises `RecipeError` for what cannot be read or parsed."""
@@ -56,20 +65,12 @@ def read_document(file: str | Path) -> Document:
 
 def _read(file: Path, above: tuple[Path, ...]) -> Document:
     label = str(file)
-    if file.resolve() in above:
-        raise RecipeError([f"{label}: base: the recipe is its own base, through {', '.join(p.name for p in above)}"])
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError([_missing(file)]) from None
-    except IsADirectoryError:
-        raise RecipeError([f"{label}: is a folder; expected a recipe file such as recipes/pggan.toml"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError([f"{label}: cannot be read: {error}; expected a TOML file in UTF-8"]) from error
+    text = _text(file)
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError([f"{label}:{_line_of(error, text)}: not valid TOML: {error}"]) from error
+    except (ValueError, RecursionError) as error:
+        line, explained = explain_syntax(error, text)
+        raise RecipeError([f"{label}{f':{line}' if line else ''}: {explained}"]) from error
     lines = line_numbers(text)
     folder = file.resolve().parent
     origins: dict[KeyPath, Origin] = {(): Origin(label, folder)}
@@ -79,19 +80,41 @@ def _read(file: Path, above: tuple[Path, ...]) -> Document:
     own = Document(data, origins, file)
     if base is None:
         return own
+    where = f"{origins['base',]}: base"
     if not isinstance(base, str):
-        raise RecipeError([f"{origins['base',]}: base: expected the path of a recipe (a string), got {base!r}"])
-    parent_file = (folder / base) if not Path(base).is_absolute() else Path(base)
-    try:
-        shown = parent_file.relative_to(Path.cwd())
-    except ValueError:
-        shown = parent_file
-    if not parent_file.exists():
-        raise RecipeError([f"{origins['base',]}: base: no such file: {shown}; paths are relative to the recipe"])
-    parent = _read(shown, (*above, file.resolve()))
+        raise RecipeError([f"{where}: expected the path of a recipe (a string), got {shown(base)}"])
+    parent_file = (folder / Path(base).expanduser()).resolve()
+    known = (*above, file.resolve())
+    if parent_file in known:
+        chain = " -> ".join(path.name for path in (*known, parent_file))
+        raise RecipeError([f"{where}: the recipe is its own base ({chain}); take one of these bases out"])
+    if not parent_file.is_file():
+        wrong = "is a folder" if parent_file.is_dir() else "no such file"
+        raise RecipeError([f"{where}: {base}: {wrong}; paths are relative to the recipe, so this is {parent_file}"])
+    here = Path.cwd()
+    parent = _read(parent_file.relative_to(here) if parent_file.is_relative_to(here) else parent_file, known)
     merged = merge(parent, own)
     merged.file = file
     return merged
+
+
+def _text(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise RecipeError([_missing(file)]) from None
+    except IsADirectoryError:
+        raise RecipeError([f"{file}: is a folder; expected a recipe file such as recipes/pggan.toml"]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError([f"{file}: cannot be read: {reason}; expected a recipe file in TOML"]) from error
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RecipeError(
+            [f"{file}:{line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file in that encoding"]
+        ) from error
 
 
 def merge(parent: Document, child: Document) -> Document:
@@ -109,58 +132,69 @@ def override(document: Document, assignment: str) -> Document:
     """The document with `key.path=VALUE` over it, as `--set` gives it. VALUE is TOML; a bare word is a string."""
     key_text, equals, value_text = assignment.partition("=")
     label = f"--set {assignment}"
-    path: KeyPath = tuple(part.strip() for part in key_text.split("."))
+    path = tuple(part.strip() for part in key_text.split("."))
     if not equals or not all(path):
         raise RecipeError([f"{label}: expected KEY=VALUE such as loss=lsgan or run.images=1000"])
-    try:
-        value = tomllib.loads(f"value = {value_text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        if not _BARE_WORD.fullmatch(value_text.strip()):
-            raise RecipeError(
-                [f"{label}: {key_text}: {value_text!r} is not a TOML value; quote a string: {key_text}='\"...\"'"]
-            ) from None
-        value = value_text.strip()
+    if path[0] == "base":
+        raise RecipeError([f"{label}: base: only a recipe file can have a base; write one, or give the base itself"])
+    value = _value(label, key_text, value_text.strip())
     origin = Origin(label, Path.cwd())
-    steps = [int(part) if isinstance(part, str) and part.isdecimal() else part for part in path]
-    _replace_list_item(document, steps, value, label)
+    in_list = _in_list(document.data, path)
+    if in_list is not None:
+        _set_in_list(document, in_list, path[len(in_list) :], value, origin)
+        return document
     data: dict[str, Any] = {}
     inner = data
     for part in path[:-1]:
-        inner = inner.setdefault(str(part), {})
-    inner[str(path[-1])] = value
-    if _through_list(document.data, steps):
-        return attrs.evolve(document, origins={**document.origins, tuple(steps): origin})
-    child = Document(data, dict.fromkeys(_paths(data), origin), document.file)
-    merged = merge(document, child)
+        inner = inner.setdefault(part, {})
+    inner[path[-1]] = value
+    merged = merge(document, Document(data, dict.fromkeys(_paths(data), origin), document.file))
     merged.origins[()] = document.origin(())
     return merged
 
 
-def _through_list(data: Any, steps: Sequence[str | int]) -> bool:
-    for step in steps:
-        if isinstance(data, list):
-            return True
-        if not isinstance(data, dict):
-            return False
-        data = data.get(str(step))
-    return False
+def _value(label: str, key: str, text: str) -> Any:
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        table = {}
+    if list(table) == ["value"]:
+        return table["value"]
+    if not _BARE_WORD.fullmatch(text):
+        raise RecipeError([f"{label}: {key}: {text!r} is not a TOML value; quote a string: {key}='\"...\"'"])
+    return text
 
 
-def _replace_list_item(document: Document, steps: Sequence[str | int], value: Any, label: str) -> None:
-    """`--set metrics.0.count=64`: reach into a list in place."""
-    if not _through_list(document.data, steps):
-        return
-    inner: Any = document.data
-    for number, step in enumerate(steps):
-        last = number == len(steps) - 1
-        if isinstance(inner, list) and not (isinstance(step, int) and step < len(inner)):
-            raise RecipeError([f"{label}: there is no item {step} in a list of {len(inner)}"])
-        if isinstance(inner, list) and isinstance(inner[step], str) and not last:  # type: ignore[index,call-overload]  # checked above
-            inner[step] = {"name": inner[step]}  # type: ignore[index,call-overload]  # checked above
-        if last:
-            inner[step] = value
-        else:
-            inner = inner[step]
+def _in_list(data: Any, path: Sequence[str]) -> KeyPath | None:
+    """The beginning of `path` that leads to a list, if there is one."""
+    for length, step in enumerate(path):
+        data = data.get(step) if isinstance(data, Mapping) else None
+        if isinstance(data, list) and length + 1 < len(path):
+            return tuple(path[: length + 1])
+    return None
+
+
+def _set_in_list(document: Document, to_list: KeyPath, rest: Sequence[str], value: Any, origin: Origin) -> None:
+    """`--set metrics.0.count=64`: reach into a list, whose items may be bare names."""
+    items: Any = document.data
+    for step in to_list:
+        items = items[step]
+    number, *keys = rest
+    if not number.isdecimal() or int(number) >= len(items):
+        known = ", ".join(map(str, range(len(items)))) or "none; the list is empty"
+        raise RecipeError([f"{origin}: {'.'.join(map(str, to_list))}: there is no item {number} (items: {known})"])
+    here: KeyPath = (*to_list, int(number))
+    written: Any = value
+    for key in reversed(keys):
+        written = {key: written}
+    item = {"name": items[int(number)]} if isinstance(items[int(number)], str) else items[int(number)]
+    if isinstance(written, Mapping) and isinstance(item, Mapping) and not _other_component(here, item, written):
+        child = Document({}, {(*here, *path): origin for path in _paths(written)}, document.file)
+        items[int(number)] = _merge_tables(document, child, here, dict(item), written)
+    else:
+        document.drop_origins(here)
+        items[int(number)] = written
+    document.origins[here] = origin
 
 
 def _merge_tables(
@@ -172,16 +206,22 @@ def _merge_tables(
         present = merged.get(key)
         if isinstance(value, Mapping) and isinstance(present, str) and value.get("name", present) == present:
             present = {"name": present}
-        if isinstance(value, Mapping) and isinstance(present, Mapping) and not _other_component(here, present, value):
+            result.origins[*here, "name"] = result.origin(here)
+        elif isinstance(value, Mapping) and isinstance(present, Mapping) and _other_component(here, present, value):
+            present = {kept: present[kept] for kept in _kept_keys(here) if kept in present}
+            result.drop_origins(here, *((*here, kept) for kept in present))
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
             merged[key] = _merge_tables(result, child, here, dict(present), value)
         else:
-            for known in [known for known in result.origins if known[: len(here)] == here]:
-                del result.origins[known]
+            result.drop_origins(here)
             merged[key] = value
-        for known, origin in child.origins.items():
-            if known[: len(here)] == here and (known == here or not isinstance(value, Mapping) or known != here):
-                result.origins[known] = origin
+        result.origins.update({known: at for known, at in child.origins.items() if known[: len(here)] == here})
     return merged
+
+
+def _kept_keys(path: KeyPath) -> list[str]:
+    """What stays when a table names another component: in `[data]`, the keys that are not the source's."""
+    return shared_data_keys() if path == ("data",) else []
 
 
 def _other_component(path: KeyPath, present: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
@@ -204,14 +244,11 @@ def _nearest_line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
     return None
 
 
-def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:
-    found = re.search(r"at line (\d+)", str(error))
-    return int(found.group(1)) if found else max(1, text.count("\n"))
-
-
 def _missing(file: Path) -> str:
-    near = sorted(path.name for path in file.parent.glob("*.toml")) if file.parent.is_dir() else []
-    hint = (
-        f"; {file.parent} has {', '.join(near)}" if near else "; give the path of a recipe such as recipes/pggan.toml"
-    )
-    return f"{file}: no such file{hint}"
+    """What to say of a recipe that is not there: the nearest name in its folder, or in `recipes/`."""
+    near = {path.name: path for folder in (file.parent, Path("recipes")) for path in folder.glob("*.toml")}
+    guess = difflib.get_close_matches(file.with_suffix(".toml").name, near, n=1)
+    if guess:
+        return f"{file}: no such file; did you mean '{near[guess[0]]}'?"
+    listing = f" (here are {', '.join(str(near[name]) for name in sorted(near)[:6])})" if near else ""
+    return f"{file}: no such file; give the path of a recipe such as recipes/pggan.toml{listing}"

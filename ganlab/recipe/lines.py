@@ -10,7 +10,7 @@ import re
 import tomllib
 from bisect import bisect_right
 
-from ganlab.components import KeyPath
+from ganlab.problems import KeyPath
 
 _SPACE = re.compile(r"[ \t]*")
 _SPACE_AND_COMMENTS = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")

@@ -1,7 +1,8 @@
-"""A recipe file to a checked, frozen `Recipe`; every problem of the file is reported at once, with file, line and key."""
+"""A recipe file to a checked, frozen `Recipe`; every problem is reported at once, with file, line and key."""
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 import attrs
 import tomli_w
 
-from ganlab.components import KeyPath, Problem, Problems, dotted, plain, plain_component, structurer
+from ganlab.components import structurer
 from ganlab.errors import ComponentNotFound, PluginError, RecipeError
+from ganlab.plain import plain, plain_component
 from ganlab.plugins import Catalog, load_plugins
+from ganlab.problems import KeyPath, Problem, Problems, dotted, parameter_names, unknown_key
 from ganlab.recipe.document import Document, override, read_document
 from ganlab.recipe.rules import broken_rules
-from ganlab.recipe.schema import DataTable, Recipe
-from ganlab.registry import suggestion
+from ganlab.recipe.schema import Recipe, shared_data_keys
 
 
 @attrs.frozen
@@ -27,7 +29,7 @@ class LoadedRecipe:
     document: Document
     catalog: Catalog
     name: str
-    """`[run] name`, or the file's stem."""
+    """`[run] name`, or the file's stem (without what cannot stand in a folder's name)."""
 
     def plain(self) -> dict[str, Any]:
         """The resolved recipe as plain TOML data: every default written out, paths absolute."""
@@ -49,7 +51,7 @@ def load_recipe(file: str | Path, overrides: Sequence[str] = (), catalog: Catalo
     for assignment in overrides:
         document = override(document, assignment)
     recipe = _structure(document, catalog)
-    name = recipe.run.name or Path(file).stem
+    name = recipe.run.name or re.sub(r"^\W+|[^\w.+-]+", "-", Path(file).stem).strip("-") or "recipe"
     return LoadedRecipe(attrs.evolve(recipe, run=attrs.evolve(recipe.run, name=name)), document, catalog, name)
 
 
@@ -65,17 +67,17 @@ def plain_recipe(recipe: Recipe, catalog: Catalog) -> dict[str, Any]:
 
 def _structure(document: Document, catalog: Catalog) -> Recipe:
     data, problems = _split_data_table(document.data, catalog)
-    missing = catalog.require(_required(data))
-    problems += [Problem(("plugins", "require"), text) for text in missing]
+    for number, requirement in _required(data):
+        problems += [Problem(("plugins", "require", number), text) for text in catalog.require([requirement])]
     try:
         recipe: Recipe = structurer(catalog.registries).table(Recipe, data)
     except Problems as error:
         problems += error.problems
     else:
-        recipe = _absolute_paths(recipe, document, ())
         problems += broken_rules(recipe)
         if not problems:
-            return recipe
+            absolute: Recipe = _absolute_paths(recipe, document, ())
+            return absolute
     raise RecipeError(_explain(document, catalog, problems))
 
 
@@ -84,7 +86,7 @@ def _split_data_table(data: Mapping[str, Any], catalog: Catalog) -> tuple[dict[s
     table = data.get("data")
     if not isinstance(table, Mapping):
         return dict(data), []
-    shared = [attribute.name for attribute in attrs.fields(DataTable) if attribute.name != "source"]
+    shared = shared_data_keys()
     own = {key: value for key, value in table.items() if key in shared}
     source = {key: value for key, value in table.items() if key not in shared}
     problems = []
@@ -93,23 +95,22 @@ def _split_data_table(data: Mapping[str, Any], catalog: Catalog) -> tuple[dict[s
     except (KeyError, ComponentNotFound, PluginError):
         pass  # the schema reports it
     else:
-        allowed = [attribute.name for attribute in attrs.fields(cls)] + shared
-        for key in [key for key in source if key not in (*allowed, "name")]:
+        allowed = ["name", *parameter_names(cls), *shared]
+        for key in [key for key in source if key not in allowed]:
             del source[key]
-            text = f"unknown key{suggestion(key, allowed)} (allowed: {', '.join(allowed)})"
-            problems.append(Problem(("data", key), text))
+            problems.append(Problem(("data", key), unknown_key(key, allowed)))
     return {**data, "data": {**own, "source": source}}, problems
 
 
-def _required(data: Mapping[str, Any]) -> Iterable[str]:
+def _required(data: Mapping[str, Any]) -> Iterable[tuple[int, str]]:
     table = data.get("plugins")
     listed = table.get("require", ()) if isinstance(table, Mapping) else ()
-    return [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else ()
+    return [(n, text) for n, text in enumerate(listed) if isinstance(text, str)] if isinstance(listed, list) else ()
 
 
 def _absolute_paths(value: Any, document: Document, path: KeyPath) -> Any:
     """Every `Path` parameter made absolute: relative to the recipe file (or the working folder) that wrote it."""
-    changes = {}
+    changes: dict[str, Any] = {}
     hints = typing.get_type_hints(type(value))
     for attribute in attrs.fields(type(value)):
         inner = getattr(value, attribute.name)
@@ -118,6 +119,9 @@ def _absolute_paths(value: Any, document: Document, path: KeyPath) -> Any:
             changes[attribute.name] = Path(document.origin(here).folder / inner.expanduser()).resolve()
         elif attrs.has(type(inner)):
             changes[attribute.name] = _absolute_paths(inner, document, here)
+        elif isinstance(inner, tuple) and inner and all(isinstance(item, Path) for item in inner):
+            folder = document.origin(here).folder
+            changes[attribute.name] = tuple(Path(folder / item.expanduser()).resolve() for item in inner)
         elif isinstance(inner, tuple) and inner and all(attrs.has(type(item)) for item in inner):
             changes[attribute.name] = tuple(
                 _absolute_paths(item, document, (*here, number)) for number, item in enumerate(inner)
@@ -127,12 +131,14 @@ def _absolute_paths(value: Any, document: Document, path: KeyPath) -> Any:
 
 def _explain(document: Document, catalog: Catalog, problems: Sequence[Problem]) -> list[str]:
     lines = []
+    left_out = [f"{plugin.name} {plugin.status}: {plugin.reason}" for plugin in catalog.plugins if plugin.reason]
     for problem in problems:
-        path = tuple(part for number, part in enumerate(problem.path) if (number, part) != (1, "source"))
+        path = problem.path
+        if path[:2] == ("data", "source"):
+            path = ("data", *path[2:])
         origin = document.origin(path)
         text = problem.text
-        if "unknown " in text and "(known:" in text and catalog.failed():
-            broken = ", ".join(f"{plugin.name} ({plugin.reason})" for plugin in catalog.failed())
-            text += f"; these plugins are broken and offer nothing: {broken}"
+        if text.startswith("unknown ") and not text.startswith("unknown key") and left_out:
+            text += f"; these plugins are left out: {', '.join(left_out)}"
         lines.append((origin.label, origin.line or 0, f"{origin}: {dotted(path) or 'recipe'}: {text}"))
     return [line for _, _, line in sorted(lines, key=lambda item: item[:2])]

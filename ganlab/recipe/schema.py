@@ -48,7 +48,7 @@ class RunTable:
 
 @attrs.frozen
 class DataTable:
-    """`[data]`: the source of real images (its `name` and parameters stand in the same table) and how they are shown."""
+    """`[data]`: the source of real images (its `name` and parameters stand in the same table), how they are shown."""
 
     source: Any = component("dataset", help="where the images come from")
     resolution: int = parameter(check=_resolution, unit="pixels", help="width and height of the finest level")
@@ -61,6 +61,11 @@ class DataTable:
     cache_gigabytes: float = parameter(2.0, ge=0, unit="GB", help="decoded images kept in memory if they fit in this")
 
 
+def shared_data_keys() -> list[str]:
+    """The keys of `[data]` that do not belong to the source of the images."""
+    return [attribute.name for attribute in attrs.fields(DataTable) if attribute.name != "source"]
+
+
 @attrs.frozen
 class UpdatesTable:
     """`[updates]`: how the two players take turns."""
@@ -71,7 +76,7 @@ class UpdatesTable:
 
     def __attrs_post_init__(self) -> None:
         if self.together and self.discriminator_steps != 1:
-            raise ValueError("together = true needs discriminator_steps = 1")
+            raise ValueError(f"together: true needs discriminator_steps = 1, got {self.discriminator_steps}")
 
 
 @attrs.frozen

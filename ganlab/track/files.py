@@ -18,8 +18,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to, which takes the name `path` when the block ends well and vanishes when not.
 
     The data are on the disk before the name is, so that the file of that name is always whole: the old or the new.
-    The temporary name starts with a dot, keeps the suffix and is always the same, so that what a killed process left is
-    overwritten by the next; one process at a time may write a path. Raises `RunError` naming the file if the disk says no.
+    The temporary name starts with a dot, keeps the suffix and is always the same, so that what a killed process left
+    is overwritten by the next; one process at a time may write a path. Raises `RunError` naming the file if the disk
+    says no.
     """
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:

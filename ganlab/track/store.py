@@ -15,7 +15,7 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
 
 
-class StoreUnreachable(GanlabError):  # noqa: N818 - as its siblings in ganlab.errors: what is so, not "error"
+class StoreUnreachable(GanlabError):
     """Nobody answers at the store's address, at least for now."""
 
 

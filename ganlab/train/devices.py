@@ -19,9 +19,7 @@ def choose_device(wanted: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(wanted)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise GanlabError(
-            f"run.device: {wanted}: torch {torch.__version__} sees no CUDA device; use device = 'auto' or 'cpu'"
-        )
+        raise GanlabError(f"run.device: {wanted}: torch {torch.__version__} sees no CUDA device; use 'auto' or 'cpu'")
     if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
         raise GanlabError(f"run.device: {wanted}: there are only {torch.cuda.device_count()} CUDA devices, from cuda:0")
     if device.type == "mps" and not torch.backends.mps.is_available():

@@ -14,7 +14,7 @@ Images = Callable[[int, int], npt.NDArray[np.uint8]]
 
 
 def measure_at_end(trainer: Trainer, images_shown: int, say: Callable[[str], None]) -> None:
-    """Measure every metric of the recipe on fresh latents and journal the values. Raises `GanlabError` as metrics do."""
+    """Measure every metric of the recipe on fresh latents and journal it. Raises `GanlabError` as metrics do."""
     recipe = trainer.recipe
     if not recipe.metrics:
         return

@@ -41,11 +41,11 @@ class LevelMemory:
         return f"{self.stage.resolution}x{self.stage.resolution} minibatch {self.stage.minibatch}: {mebibytes:,.0f} MiB"
 
 
-class _Following(TorchDispatchMode):
+class _Following(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves this base class untyped
     """Adds up the storages alive and remembers the most there ever were at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.alive = 0
         self.peak = 0
         self._known: weakref.WeakKeyDictionary[torch.UntypedStorage, int] = weakref.WeakKeyDictionary()

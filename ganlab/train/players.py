@@ -67,7 +67,8 @@ def build_players(recipe: Recipe, images: ImageShape, device: torch.device | str
 def initialize(network: nn.Module, seed: int, player: str) -> None:
     """Draw every weight as a pure function of (seed, player, module name), so that variants share what they can."""
     for name, module in network.named_modules():
-        if isinstance(begin := getattr(module, "initialize", None), Callable):  # type: ignore[arg-type]  # callable() does not narrow getattr
+        begin = getattr(module, "initialize", None)
+        if begin is not None:
             begin(_draw(seed, f"weights/{player}/{name}"))
 
 

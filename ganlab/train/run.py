@@ -209,9 +209,7 @@ class _Observers:
 
 def finished_note(path: Path) -> str:
     """What to do with a run that has ended."""
-    return (
-        f"run folder: {path}\nlook at it with `ganlab ui`, or write images with `ganlab generate {path} --out images`"
-    )
+    return f"run folder: {path}\nlook at it with `ganlab ui`; `ganlab generate {path} --out images` writes images"
 
 
 __all__ = ["GanlabError", "finished_note", "image_shape", "prepare", "run"]

@@ -35,7 +35,8 @@ def truncated(latents: Tensor, limit: float) -> Tensor:
     edge = torch.special.ndtr(torch.tensor(limit, dtype=torch.float64))
     uniform = torch.special.ndtr(latents.double())
     mapped = torch.special.ndtri((1 - edge) + uniform * (2 * edge - 1))
-    return mapped.clamp(-limit, limit).to(latents.dtype)
+    inside: Tensor = mapped.clamp(-limit, limit).to(latents.dtype)
+    return inside
 
 
 def sample_labels(count: int, label_size: int) -> Tensor | None:

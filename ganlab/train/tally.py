@@ -22,11 +22,10 @@ class Tally:
     def add(self, report: Mapping[str, Tensor], images_shown: int) -> None:
         """Add one pass's report; entries named `loss/...` are watched for NaN and infinity."""
         for name, value in report.items():
-            value = value.detach().float()
             if name in self.sums:
-                self.sums[name] += value
+                self.sums[name] += value.detach()
             else:
-                self.sums[name] = value.clone()
+                self.sums[name] = value.detach().float().clone()
             self.counts[name] = self.counts.get(name, 0) + 1
             if name.startswith("loss/"):
                 broken = self._broken_at.setdefault(name, torch.full((), -1, dtype=torch.int64, device=self.device))

@@ -100,11 +100,10 @@ class Trainer:
     def update_discriminator(self, stage: Stage, images_shown: int) -> None:
         """One discriminator update, and one step of the averaged generator (before the generator's own update)."""
         self.enter(stage)
-        labels = self._next_reals(stage, images_shown)
+        reals, labels = self._next_reals(stage, images_shown)
         self._before_update(self.players.discriminator)
         draws = self._draws("discriminator", stage, images_shown)
-        assert self._reals is not None
-        outcome = discriminator_step(self.players, self._reals, labels, draws, self._level(stage), self._autocast)
+        outcome = discriminator_step(self.players, reals, labels, draws, self._level(stage), self._autocast)
         self._apply("discriminator", outcome, images_shown)
         self._after_discriminator(outcome)
         self.listener(stage, images_shown + stage.minibatch, {})
@@ -128,12 +127,11 @@ class Trainer:
     def update_together(self, stage: Stage, images_shown: int) -> None:
         """Both updates from one pass."""
         self.enter(stage)
-        labels = self._next_reals(stage, images_shown)
+        reals, labels = self._next_reals(stage, images_shown)
         self._before_update(self.players.discriminator)
         self._before_update(self.players.generator)
         draws = self._draws("discriminator", stage, images_shown)
-        assert self._reals is not None
-        ours, theirs = joint_step(self.players, self._reals, labels, draws, self._level(stage), self._autocast)
+        ours, theirs = joint_step(self.players, reals, labels, draws, self._level(stage), self._autocast)
         self._apply("discriminator", ours, images_shown)
         self._after_discriminator(ours)
         self._apply("generator", theirs, images_shown)
@@ -214,15 +212,18 @@ class Trainer:
         fade = None if stage.fade >= 1 else self._fade
         return Level(stage.resolution, fade, self.images.resolution // stage.resolution)
 
-    def _next_reals(self, stage: Stage, images_shown: int) -> Tensor | None:
+    def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
         batch: Batch = self.feed.batch(stage.resolution, images_shown, images_shown + stage.minibatch)
         images = on_device(torch.from_numpy(batch.images), self.device)
         mirror = on_device(torch.from_numpy(batch.mirror), self.device) if self.recipe.data.mirror else None
         fade = None if stage.fade >= 1 else self._fade
-        self._reals = network_reals(images, mirror=mirror, fade=fade, blend=self.recipe.data.blend)
+        reals = network_reals(images, mirror=mirror, fade=fade, blend=self.recipe.data.blend)
+        self._reals = reals
+        if images_shown == 0 and hasattr(self.players.discriminator, "start_from"):
+            self.players.discriminator.start_from(reals)
         if not self.images.label_size or batch.labels is None:
-            return None
-        return on_device(torch.from_numpy(batch.labels), self.device)
+            return reals, None
+        return reals, on_device(torch.from_numpy(batch.labels), self.device)
 
     def _random_labels(self, stage: Stage, images_shown: int) -> Tensor | None:
         if not self.images.label_size:

@@ -16,6 +16,7 @@ from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape, Layer
 from ganlab_networks.features import level_name
 from ganlab_networks.style import Style
+from ganlab_networks.tf_named import TfNamed
 
 if TYPE_CHECKING:
     from ganlab_networks.pggan import PgganDiscriminator
@@ -24,7 +25,7 @@ Noise = Iterator[Tensor] | None
 """What is left of the noise handed in, or None for a pass without noise."""
 
 
-class Discriminator(nn.Module):
+class Discriminator(TfNamed):
     """`(images [N, C, R, R], fade=, noise=, noise_strength=)` -> `Critique`. It never changes its own state."""
 
     def __init__(self, config: PgganDiscriminator, images: ImageShape) -> None:

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from ganlab_networks.features import level_name
 from ganlab_networks.style import Style
+from ganlab_networks.tf_named import TfNamed
 
 if TYPE_CHECKING:
     from ganlab.interfaces import ImageShape
     from ganlab_networks.pggan import PgganGenerator
 
 
-class Generator(nn.Module):
+class Generator(TfNamed):
     """`(latents [N, latent_size], labels [N, label_size], resolution=, fade=)` -> images `[N, C, R, R]`."""
 
     def __init__(self, config: PgganGenerator, images: ImageShape) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +37,8 @@ def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowStore(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as connection:  # all of it in the one file, to be copied
+        connection.execute("pragma wal_checkpoint(truncate)")
     return path
 
 
@@ -79,6 +84,14 @@ def train(folder: RunFolder, start: int, stop: int) -> None:
         if tick % 5 == 0:
             Image.new("L", (8, 8), tick).save(folder.sample_path(shown))
         folder.set_status("running", shown)
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Wait for something that another thread or process does."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.02)
 
 
 class Arrived:

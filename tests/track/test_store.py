@@ -22,9 +22,9 @@ def test_the_first_address_named_is_taken(tmp_path, monkeypatch):
 @pytest.mark.parametrize("uri", ["./mlruns", "mlruns", "/tmp/mlruns", "file:///tmp/mlruns"])
 def test_a_folder_is_refused_with_the_remedy(uri, monkeypatch):
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
-    with pytest.raises(ValueError, match="sqlite:///mlflow.db"):
+    with pytest.raises(ValueError, match=r"sqlite:///mlflow\.db"):
         settings.TrackSettings(uri=uri)
-    with pytest.raises(GanlabError, match="sqlite:///mlflow.db"):
+    with pytest.raises(GanlabError, match=r"sqlite:///mlflow\.db"):
         store.resolve_uri(uri)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 INTERVAL_S = 5.0
 FIRST_RETRY_S = 30.0
 LAST_RETRY_S = 600.0
+SYNC_PATIENCE_S = 600.0
+"""A `ganlab sync` of the run may still be going on when it is resumed."""
 
 
 def to_stderr(line: str) -> None:
@@ -94,7 +96,7 @@ class Mirror:
 
     def _follow(self, uri: str) -> None:
         try:
-            with sending(self._folder).acquire(timeout=10):
+            with sending(self._folder).acquire(timeout=SYNC_PATIENCE_S):
                 delivery = Delivery(self._folder, self._settings, uri, self._load_generator, say=self._say)
                 self._deliver_until_closed(delivery, uri)
         except Exception as error:  # nothing in here may reach training, whatever it is
