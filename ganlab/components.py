@@ -52,7 +52,7 @@ class Structurer:
         for kind_of_scalar in (int, float, bool, str):
             self.converter.register_structure_hook(kind_of_scalar, strict_scalar)
         self.converter.register_structure_hook(Path, lambda value, _: Path(strict_scalar(value, str)))
-        self.converter.register_structure_hook_func(lambda t: get_origin(t) is Literal, strict_literal)
+        self.converter.register_structure_hook_func(_is_literal, strict_literal)
         self.converter.register_structure_hook_func(_is_optional, self._optional)
         self.converter.register_structure_hook_func(
             lambda t: get_origin(t) in (list, tuple, typing.get_origin(Sequence[int])), self._sequence
@@ -113,7 +113,7 @@ class Structurer:
                 overrides[attribute.name] = override(struct_hook=self._slot_hook(attribute, default))
             else:
                 overrides[attribute.name] = override(struct_hook=self._field_hook(attribute, hints[attribute.name]))
-        structure = make_dict_structure_fn(
+        structure: Callable[[Any, Any], Any] = make_dict_structure_fn(
             cls,
             self.converter,
             _cattrs_forbid_extra_keys=True,
@@ -245,6 +245,11 @@ def _hints(cls: type) -> dict[str, Any]:
             f"{cls.__module__}:{cls.__qualname__}: its annotations cannot be read ({error}); what they name must be "
             "imported when the module is, outside `if TYPE_CHECKING`"
         ) from error
+
+
+def _is_literal(target: Any) -> bool:
+    origin: Any = get_origin(target)
+    return origin is Literal
 
 
 def _is_optional(target: Any) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import import_module
+from typing import Any
 
 import attrs
 
@@ -80,7 +81,7 @@ class Entry:
         return loaded
 
 
-def check_registration(kind: str, name: str, target: str | type, aliases: Sequence[str]) -> None:
+def check_registration(kind: str, name: Any, target: Any, aliases: Any) -> None:
     """Raise `ValueError` if a plugin's `register(...)` call is malformed."""
     if isinstance(aliases, str):
         raise ValueError(f"{kind} '{name}': aliases must be a list of names, not the string {aliases!r}")

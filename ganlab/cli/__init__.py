@@ -45,19 +45,26 @@ class LazyGroup(click.Group):
         attach_plugin_commands(self, set(_COMMANDS))
         return self.commands.get(cmd_name)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, each with its whole first sentence; click would cut it at the terminal's width."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, command.get_short_help_str(200)) for name, command in commands if command and not command.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
 
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Start with:  ganlab run recipes/pggan.toml   then  ganlab ui   to look at it.",
+    epilog="Start with `ganlab run recipes/pggan.toml`, then `ganlab ui` to look at it.",
 )
 @click.version_option(__version__, prog_name="ganlab")
 @click.option("--debug", is_flag=True, help="Show tracebacks instead of one-line errors.")
 def cli(debug: bool) -> None:
     """A bench for experiments on generative adversarial networks.
 
-    A recipe (TOML) names components (networks, losses, layers, schedules, data); `ganlab run` trains it, `ganlab list` and
-    `ganlab show` tell what can be named, and every change is one --set KEY=VALUE away.
+    A recipe (TOML) names components (networks, losses, layers, schedules, data). `ganlab run` trains it, `ganlab list`
+    and `ganlab show` tell what can be named, and every change is one --set KEY=VALUE away.
     """
 
 

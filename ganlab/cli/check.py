@@ -16,7 +16,8 @@ from ganlab.cli.common import catalog_with_warnings, recipe_options, recipe_with
 def check(recipe: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ...]) -> None:
     """Check RECIPE without training.
 
-    Names, types, ranges, growth and required plugins: nothing is trained, and no data is read. Ends with exit code 2 and one line for each problem. Data that is not there yet is a note, not a problem.
+    Looks at names, types, ranges, growth and required plugins; reads no data. Ends with exit code 2 and one line for
+    each problem. Data that is not there yet is a note, not a problem.
     """
     from ganlab.recipe import digest
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from ganlab.errors import DataError, GanlabError
+from ganlab.interfaces import KINDS
 from ganlab.plugins import Catalog, PluginWarning, load_plugins
 
 if TYPE_CHECKING:
@@ -93,6 +95,21 @@ def blaming(loaded: LoadedRecipe) -> Iterator[None]:
             named = "path" if "path" in data else "name"
             raise DataError(f"{loaded.document.origin(('data', named))}: data.{named}: {text}") from error
         raise
+
+
+def complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """TAB for a kind of component; where a recipe may stand too, for files."""
+    found = [CompletionItem(kind) for kind in KINDS if kind.startswith(incomplete)]
+    return found or ([CompletionItem(incomplete, type="file")] if parameter.name == "what" else [])
+
+
+def complete_component(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """TAB for the name of a component, after its kind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)  # a warning would end up in the middle of the command line
+        registry = load_plugins().registries.get(context.params.get("what") or "")
+    entries = registry.entries() if registry else []
+    return [CompletionItem(entry.name, help=entry.summary) for entry in entries if entry.name.startswith(incomplete)]
 
 
 def attach_plugin_commands(group: click.Group, taken: set[str]) -> None:

@@ -15,7 +15,7 @@ def completion(shell: str) -> None:
     bash:  ganlab completion bash >> ~/.bashrc
     zsh:   ganlab completion zsh >> ~/.zshrc
     fish:  ganlab completion fish > ~/.config/fish/completions/ganlab.fish
-    """
+    """  # noqa: D301 - click wants the control character, to leave the lines as they are
     from ganlab.cli import cli
 
     source = get_completion_class(shell)

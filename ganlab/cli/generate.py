@@ -39,12 +39,14 @@ def generate(
     device: str,
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Write images of the averaged generator of RUN (a run folder, or a generator.safetensors).
+    """Write images of a trained generator.
+
+    RUN is a run folder, whose averaged generator is taken, or a generator.safetensors.
 
     \b
     ganlab generate runs/pggan/20261121-120000 --out images --num 64
     ganlab generate runs/pggan/20261121-120000 --out images --num 100 --grid --seed 7
-    """
+    """  # noqa: D301 - click wants the control character, to leave the lines as they are
     catalog = catalog_with_warnings(plugin_files)
     if not run.exists():
         raise GanlabError(f"{run}: no such run folder or file")

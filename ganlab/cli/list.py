@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 
-from ganlab.cli.common import catalog_with_warnings, plugin_option
+from ganlab.cli.common import catalog_with_warnings, complete_kind, plugin_option
 
 
 @click.command("list")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=complete_kind)
 @plugin_option
 def list_components(kind: str | None, plugin_files: tuple[Path, ...]) -> None:
-    """List the components of KIND (loss, layer, schedule, ...), or of every kind, with who offers them."""
+    """List the components a recipe can name.
+
+    Those of KIND (loss, layer, schedule, ...), or of every kind, with who offers them.
+    """
     catalog = catalog_with_warnings(plugin_files)
     registries = [catalog.registry(kind)] if kind else list(catalog.registries.values())
     for registry in registries:

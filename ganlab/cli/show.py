@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import attrs
 import click
 
-from ganlab.cli.common import catalog_with_warnings, plugin_option
+from ganlab.cli.common import (
+    catalog_with_warnings,
+    complete_component,
+    complete_kind,
+    plugin_option,
+    recipe_with_warnings,
+)
 from ganlab.errors import GanlabError
 from ganlab.interfaces import KINDS
+from ganlab.problems import KeyPath, dotted
+from ganlab.registry import suggestion
 
 
 @click.command()
-@click.argument("what")
-@click.argument("name", required=False)
+@click.argument("what", shell_complete=complete_kind)
+@click.argument("name", required=False, shell_complete=complete_component)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe first.")
 @plugin_option
 def show(what: str, name: str | None, overrides: tuple[str, ...], plugin_files: tuple[Path, ...]) -> None:
@@ -25,8 +34,10 @@ def show(what: str, name: str | None, overrides: tuple[str, ...], plugin_files: 
     \b
     ganlab show recipes/pggan.toml           every value of the recipe and where it was set
     ganlab show loss wgan-gp                 a component: parameters, types, defaults, source
-    """
+    """  # noqa: D301 - click wants the control character, to leave the lines as they are
     catalog = catalog_with_warnings(plugin_files)
+    if what in KINDS and overrides:
+        raise GanlabError("--set changes a recipe; a component's defaults stay what they are")
     if what in KINDS:
         if name is None:
             known = ", ".join(catalog.registry(what).names())
@@ -34,35 +45,43 @@ def show(what: str, name: str | None, overrides: tuple[str, ...], plugin_files: 
         _show_component(catalog.registry(what).entry(name))
         return
     if name is not None:
-        known = ", ".join(KINDS)
-        raise GanlabError(f"'{what}' is no kind of component (kinds: {known})")
+        raise GanlabError(f"'{what}' is no kind of component{suggestion(what, KINDS)} (kinds: {', '.join(KINDS)})")
     _show_recipe(Path(what), overrides, catalog)
 
 
 def _show_recipe(file: Path, overrides: tuple[str, ...], catalog: Any) -> None:
-    from ganlab.recipe import flat, load_recipe
-
-    loaded = load_recipe(file, overrides, catalog)
-    written = loaded.document.origins
+    loaded = recipe_with_warnings(file, overrides, catalog)
+    document = loaded.document
     rows = []
-    for key, value in flat(loaded.plain()):
-        path = tuple(
-            int(part) if part.isdecimal() and (tuple(key.split("."))) not in written else part
-            for part in key.split(".")
-        )
-        origin = written.get(tuple(key.split("."))) or written.get(path)
-        if origin is None and path[-1] == "name":
-            origin = written.get(path[:-1]) if path[:-1] in written and path not in written else None
-        rows.append((f"{key} = {_toml(value)}", str(origin) if origin else "default"))
+    for path, value in _leaves(loaded.plain(), ()):
+        written = document.origins.get(path)
+        if written is None and path[-1] == "name" and isinstance(document.at(path[:-1]), str):
+            written = document.origins.get(path[:-1])  # loss = "lsgan"
+        rows.append((f"{dotted(path)} = {_toml(value)}", str(written or "default")))
     width = min(60, max(len(text) for text, _ in rows))
     for text, origin_text in rows:
         click.echo(f"{text:{width}}  # {origin_text}")
+
+
+def _leaves(data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Key path and value of all that is no table."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if _holds_tables(data) else None
+    if items is None:
+        yield path, data
+    for key, value in items or ():
+        yield from _leaves(value, (*path, key))
+
+
+def _holds_tables(data: Any) -> bool:
+    return isinstance(data, list) and any(isinstance(item, dict) for item in data)
 
 
 def _show_component(entry: Any) -> None:
     cls = entry.load()
     click.secho(f"{entry.kind} {entry.name}", bold=True, nl=False)
     click.echo(f"   [{entry.distribution} {entry.version}]")
+    if entry.deprecated:
+        click.secho(f"deprecated: {entry.deprecated}", fg="yellow")
     click.echo(inspect.cleandoc(cls.__doc__ or entry.summary or "no description"))
     source = inspect.getsourcefile(cls)
     click.echo(f"\nsource: {source}:{inspect.getsourcelines(cls)[1]}")

@@ -1,4 +1,4 @@
-"""`ganlab import-weights` and `export-weights`: networks under the variable names of the authors' TensorFlow program."""
+"""`ganlab import-weights` and `export-weights`: networks under the variable names of the authors' TF program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganlab.cli.common import catalog_with_warnings, recipe_options
+from ganlab.cli.common import blaming, catalog_with_warnings, recipe_options, recipe_with_warnings
 from ganlab.errors import GanlabError, RunError
 
 PREFIXES = {"generator": "G", "discriminator": "D", "averaged": "Gs"}
@@ -27,14 +27,16 @@ def import_weights(
     out: Path,
     images_shown: int | None,
 ) -> None:
-    """Make a run folder from ARRAYS (.npz) with the networks of RECIPE.
+    """Make a run folder from ARRAYS, an .npz of networks.
 
-    The arrays are named `G/4x4/Dense/weight`, `D/...` and `Gs/...` (the averaged generator; without it G is taken), in
-    the layouts of the TensorFlow program. `ganlab generate OUT` and `ganlab run RECIPE --run-dir OUT --resume` then work.
+    The networks are those of RECIPE. The arrays are named `G/4x4/Dense/weight`, `D/...` and `Gs/...` (the averaged
+    generator; without it G is taken), in the layouts of the TensorFlow program. `ganlab generate OUT` and
+    `ganlab run RECIPE --run-dir OUT --resume` then work.
     """
-    from ganlab.recipe import load_recipe
-
-    loaded = load_recipe(recipe, overrides, catalog_with_warnings(plugin_files))
+    loaded = recipe_with_warnings(recipe, overrides, catalog_with_warnings(plugin_files))
+    total = loaded.recipe.run.images
+    if images_shown is not None and images_shown > total:
+        raise GanlabError(f"--images-shown {images_shown}: the recipe shows {total} in all; give at most that")
     by_network = _read_arrays(arrays)
 
     from ganlab.track.folder import RunFolder
@@ -42,14 +44,14 @@ def import_weights(
     from ganlab.train.run import prepare
 
     folder = RunFolder.create(out)
-    trainer = prepare(loaded, folder, fresh=True, say=lambda text: None)
+    with blaming(loaded):
+        trainer = prepare(loaded, folder, fresh=True, say=lambda text: None)
     for network, prefix in PREFIXES.items():
         values = by_network.get(prefix) or (by_network["G"] if network == "averaged" else None)
         if values is None:
             click.echo(f"note: {arrays} has no {prefix}/...; the {network} starts from its initial weights")
             continue
         _method(getattr(trainer.players, network), "load_tf_variables")(values)
-    total = loaded.recipe.run.images
     shown = total if images_shown is None else images_shown
     stage = trainer.schedule.at(shown)
     trainer.save_checkpoint(stage, Position(images_shown=shown))
@@ -62,7 +64,10 @@ def import_weights(
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz file to write.")
 def export_weights(run: Path, out: Path) -> None:
-    """Write the newest checkpoint of RUN as an .npz under the TensorFlow program's variable names (G/, D/, Gs/)."""
+    """Write the networks of RUN as an .npz.
+
+    They are those of its newest checkpoint, under the TensorFlow program's variable names (G/, D/, Gs/).
+    """
     import numpy as np
 
     from ganlab.recipe import load_recipe
@@ -85,7 +90,7 @@ def export_weights(run: Path, out: Path) -> None:
         for name, array in _method(getattr(trainer.players, network), "tf_variables")().items()
     }
     with replacing(out) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **content)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+        np.savez_compressed(file, **content)
     click.echo(f"{out}: {len(content)} arrays")
 
 

@@ -52,6 +52,16 @@ class Document:
                 return self.origins[path[:length]]
         return Origin("recipe", Path.cwd())
 
+    def at(self, path: KeyPath) -> Any:
+        """The value at `path`, or None where there is none."""
+        value: Any = self.data
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
     def drop_origins(self, path: KeyPath, *kept: KeyPath) -> None:
         """Forget the origins at and under `path`, but for those in `kept`."""
         for known in [known for known in self.origins if known[: len(path)] == path and known not in kept]:
@@ -187,7 +197,10 @@ def _set_in_list(document: Document, to_list: KeyPath, rest: Sequence[str], valu
     written: Any = value
     for key in reversed(keys):
         written = {key: written}
-    item = {"name": items[int(number)]} if isinstance(items[int(number)], str) else items[int(number)]
+    item = items[int(number)]
+    if isinstance(item, str):
+        item = {"name": item}
+        document.origins[*here, "name"] = document.origin(here)
     if isinstance(written, Mapping) and isinstance(item, Mapping) and not _other_component(here, item, written):
         child = Document({}, {(*here, *path): origin for path in _paths(written)}, document.file)
         items[int(number)] = _merge_tables(document, child, here, dict(item), written)

@@ -9,7 +9,7 @@ import attrs
 
 from ganlab.interfaces import Loss, Metric, Network, Optimizer, Regularizer, Schedule
 from ganlab.parameters import component, parameter
-from ganlab.track.settings import TrackSettings
+from ganlab.recipe.tracking import TrackSettings
 
 
 def _device(value: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import urllib.request
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ganlab.errors import GanlabError
+from ganlab.recipe.tracking import check_uri
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -17,19 +17,6 @@ ARTIFACTS = "mlruns"
 
 class StoreUnreachable(GanlabError):
     """Nobody answers at the store's address, at least for now."""
-
-
-def check_uri(uri: str) -> None:
-    """Raises `ValueError` for an address that MLflow no longer writes to: a folder."""
-    if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
-        return
-    if not re.match(r"[a-z][a-z0-9+.-]*:", uri) and uri not in ("databricks", "databricks-uc"):
-        raise ValueError(f"expected an address such as sqlite:///mlflow.db or http://host:5000, got {uri!r}")
-    if uri.startswith("file:"):
-        raise ValueError(
-            f"MLflow no longer keeps runs in folders such as {uri!r}; write sqlite:///mlflow.db "
-            "(`mlflow migrate-filestore` moves the old runs)"
-        )
 
 
 def resolve_uri(*wishes: str | None, fallback: str | None = None) -> str:

@@ -10,6 +10,7 @@ import attrs
 
 from ganlab.errors import RunError
 from ganlab.recipe import LoadedRecipe, differences, digest
+from ganlab.track.files import naming
 from ganlab.track.folder import RunFolder
 
 Plan = Literal["start", "resume", "done"]
@@ -48,7 +49,7 @@ def _in_folder(loaded: LoadedRecipe, path: Path, *, resume: bool) -> Choice:
     if not RunFolder.holds_run(path):
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is a file; --run-dir wants a folder")
-        if path.is_dir() and any(entry.name not in (".lock", "samples", "checkpoints") for entry in path.iterdir()):
+        if not RunFolder.can_begin(path):
             raise RunError(f"{path} is not empty and holds no run; give an empty or new folder")
         return Choice(path, "start")
     folder = RunFolder.open(path)
@@ -65,9 +66,16 @@ def _in_folder(loaded: LoadedRecipe, path: Path, *, resume: bool) -> Choice:
 
 
 def _new_folder(home: Path) -> Path:
+    """Make the folder at once, so that of two runs which begin in the same second each has its own."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    with naming(home):
+        home.mkdir(parents=True, exist_ok=True)
     path, number = home / stamp, 1
-    while path.exists():
-        number += 1
-        path = home / f"{stamp}-{number}"
-    return path
+    while True:
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+            path = home / f"{stamp}-{number}"
+        else:
+            return path

@@ -184,7 +184,7 @@ def _start_mirror(loaded: LoadedRecipe, folder: RunFolder, say: Say) -> Any:
     from ganlab.track.mlflow import Mirror
 
     make = load_generator if loaded.recipe.track.log_model else None
-    mirror = Mirror(folder, loaded.recipe.track, load_generator=make)
+    mirror = Mirror(folder, loaded.recipe.track, load_generator=make, say=say)
     mirror.start()
     return mirror
 

@@ -8,7 +8,7 @@ import pytest
 from ganlab.track import sent
 from ganlab.track.mlflow.client import MlflowStore
 from ganlab.track.mlflow.delivery import Delivery
-from ganlab.track.settings import TrackSettings
+from ganlab.recipe.tracking import TrackSettings
 
 from .conftest import train
 

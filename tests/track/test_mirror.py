@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from ganlab.cli.sync import sync
 from ganlab.errors import GanlabError
 from ganlab.track.mlflow import Mirror
-from ganlab.track.settings import TrackSettings
+from ganlab.recipe.tracking import TrackSettings
 
 from .conftest import train
 
@@ -24,7 +24,7 @@ sys.path.insert(0, os.environ["TESTS"])
 from tests.track.conftest import train
 from ganlab.track.folder import RunFolder
 from ganlab.track.mlflow import Mirror
-from ganlab.track.settings import TrackSettings
+from ganlab.recipe.tracking import TrackSettings
 import time
 folder = RunFolder.open(sys.argv[1])
 start, stop = int(sys.argv[2]), int(sys.argv[3])
@@ -142,7 +142,7 @@ def test_without_mlflow_it_is_never_imported(folder):
         "import sys\n"
         "from ganlab.track.folder import RunFolder\n"
         "from ganlab.track.mlflow import Mirror\n"
-        "from ganlab.track.settings import TrackSettings\n"
+        "from ganlab.recipe.tracking import TrackSettings\n"
         "import ganlab.cli.sync, ganlab.cli.ui\n"
         "mirror = Mirror(RunFolder.open(sys.argv[1]), TrackSettings(mlflow=False))\n"
         "mirror.start(); mirror.close()\n"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ganlab.track.mlflow import Mirror
-from ganlab.track.settings import TrackSettings
+from ganlab.recipe.tracking import TrackSettings
 
 GENERATE = """
 import sys

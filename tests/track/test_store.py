@@ -6,7 +6,8 @@ import time
 import pytest
 
 from ganlab.errors import GanlabError
-from ganlab.track import settings, store
+from ganlab.recipe import tracking
+from ganlab.track import store
 
 
 def test_the_first_address_named_is_taken(tmp_path, monkeypatch):
@@ -23,7 +24,7 @@ def test_the_first_address_named_is_taken(tmp_path, monkeypatch):
 def test_a_folder_is_refused_with_the_remedy(uri, monkeypatch):
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     with pytest.raises(ValueError, match=r"sqlite:///mlflow\.db"):
-        settings.TrackSettings(uri=uri)
+        tracking.TrackSettings(uri=uri)
     with pytest.raises(GanlabError, match=r"sqlite:///mlflow\.db"):
         store.resolve_uri(uri)
 
@@ -32,7 +33,7 @@ def test_a_folder_is_refused_with_the_remedy(uri, monkeypatch):
     "uri", ["sqlite:///a.db", "http://h:1", "https://h", "postgresql+psycopg2://u:p@h/db", "databricks", "uc:p"]
 )
 def test_every_other_kind_of_store_is_taken(uri):
-    assert settings.TrackSettings(uri=uri).uri == uri
+    assert tracking.TrackSettings(uri=uri).uri == uri
 
 
 def test_no_password_is_kept_or_shown():
@@ -63,8 +64,8 @@ def test_knocking_tells_at_once_whether_anybody_listens(monkeypatch):
 
 
 def test_settings_come_back_from_a_recipe():
-    assert settings.of_recipe({}) == settings.TrackSettings()
-    kept = settings.of_recipe({"track": {"experiment": "faces", "samples": 16, "of a later version": 1}})
-    assert kept == settings.TrackSettings(experiment="faces", samples=16)
+    assert tracking.of_recipe({}) == tracking.TrackSettings()
+    kept = tracking.of_recipe({"track": {"experiment": "faces", "samples": 16, "of a later version": 1}})
+    assert kept == tracking.TrackSettings(experiment="faces", samples=16)
     with pytest.raises(GanlabError, match=r"recipe\.toml: expected at least 1"):
-        settings.of_recipe({"track": {"samples": 0}})
+        tracking.of_recipe({"track": {"samples": 0}})

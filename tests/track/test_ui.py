@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from ganlab.cli.ui import ui
 from ganlab.errors import GanlabError
 from ganlab.track.mlflow.delivery import Delivery
-from ganlab.track.settings import TrackSettings
+from ganlab.recipe.tracking import TrackSettings
 
 from .conftest import train, wait_until
 

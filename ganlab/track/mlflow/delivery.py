@@ -21,8 +21,8 @@ from ganlab.track.mlflow.client import BATCH_POINTS, Held, MlflowStore, Point, s
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ganlab.recipe.tracking import TrackSettings
     from ganlab.track.folder import RunFolder, State
-    from ganlab.track.settings import TrackSettings
 
 LoadGenerator = Callable[[Path], "tuple[nn.Module, tuple[Tensor, ...]]"]
 """Of a run folder, its generator as a module `latents[, labels] -> images`, and example inputs for two images."""

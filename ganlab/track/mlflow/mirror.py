@@ -21,8 +21,8 @@ from ganlab.track.mlflow.delivery import Delivery, LoadGenerator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ganlab.recipe.tracking import TrackSettings
     from ganlab.track.folder import RunFolder
-    from ganlab.track.settings import TrackSettings
 
 INTERVAL_S = 5.0
 FIRST_RETRY_S = 30.0

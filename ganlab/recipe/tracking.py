@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ganlab.errors import GanlabError
 from ganlab.parameters import parameter
-from ganlab.track.store import check_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def check_uri(uri: str) -> None:
+    """Raises `ValueError` for an address that MLflow no longer writes to: a folder."""
+    if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
+        return
+    if not re.match(r"[a-z][a-z0-9+.-]*:", uri) and uri not in ("databricks", "databricks-uc"):
+        raise ValueError(f"expected an address such as sqlite:///mlflow.db or http://host:5000, got {uri!r}")
+    if uri.startswith("file:"):
+        raise ValueError(
+            f"MLflow no longer keeps runs in folders such as {uri!r}; write sqlite:///mlflow.db "
+            "(`mlflow migrate-filestore` moves the old runs)"
+        )
 
 
 @attrs.frozen
