@@ -36,13 +36,14 @@ def sync(run_dirs: tuple[Path, ...], uri: str | None) -> None:
 
 def deliver(run_dir: Path, uri: str | None) -> None:
     """Bring MLflow up to date with one run folder. Raises `GanlabError` saying what to do if that cannot be done."""
-    from ganlab.track import sent, settings, store
+    from ganlab.recipe.tracking import of_recipe
+    from ganlab.track import sent, store
     from ganlab.track.folder import RunFolder
     from ganlab.track.mlflow.delivery import Delivery
     from ganlab.track.mlflow.mirror import sending
 
     folder = RunFolder.open(run_dir)
-    wanted = settings.of_recipe(folder.recipe())
+    wanted = of_recipe(folder.recipe())
     uri = store.resolve_uri(uri, wanted.uri, fallback=sent.last_uri(folder.path))
     target = store.without_password(uri)
     started = last_said = time.monotonic()
