@@ -7,7 +7,7 @@ import re
 _REMEDIES = (
     (r"Illegal character '\\[rn]'", "the string is not closed; end it with the quote it began with"),
     (r"Expected '\"\"\"'|Expected \"'''\"|[Uu]nterminated string", "the string is not closed; end it with its quotes"),
-    (r"Unescaped '\\\\'|Invalid hex value", "a backslash in a string; write / or use single quotes"),
+    (r"Unescaped|Invalid hex value", "a backslash in a string; write / or use single quotes"),
     (r"Cannot declare", "this table is here already; put all its keys into one"),
     (r"Cannot overwrite a value|Duplicate inline table key", "this key is set already; keep one of them"),
     (r"Cannot (mutate|redefine)", "this table is complete already; put all its keys into one place"),

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ganlab.errors import RunError
 from ganlab.interfaces import ImageShape
 from ganlab.plugins import Catalog, load_plugins
-from ganlab.track.files import replacing
+from ganlab.train.tensors import read_header, read_tensors, write_tensors
 
 FORMAT = "ganlab-generator/1"
 
@@ -51,23 +48,12 @@ def save_generator(
         "fade": fade,
         "images_shown": images_shown,
     }
-    weights = {key: value.detach().cpu().contiguous().clone() for key, value in network.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(weights, temporary, metadata={"ganlab": json.dumps(header)})
+    write_tensors(path, network.state_dict(), header)
 
 
 def read_generator(path: Path, catalog: Catalog | None = None) -> SavedGenerator:
     """Rebuild a generator from `save_generator`'s file. Raises `RunError` naming the file, or `RecipeError`."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["ganlab"])
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - a safetensors file is no dict
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; a run writes it with its first checkpoint") from None
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise RunError(f"{path} is damaged or no generator of ganlab: {error}") from error
-    if header.get("format") != FORMAT:
-        raise RunError(f"{path} has the format {header.get('format')!r}; this version reads {FORMAT!r}")
+    header, weights = read_header(path, FORMAT), read_tensors(path)
     images = ImageShape(**header["images"])
     catalog = load_plugins() if catalog is None else catalog
     network = catalog.create("network", header["generator"]).build(images)

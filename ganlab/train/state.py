@@ -6,7 +6,6 @@ code. A checkpoint is written under a temporary name and renamed, so the last go
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +13,13 @@ from typing import Any
 
 import attrs
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ganlab.errors import RunError
-from ganlab.track.files import replacing
 from ganlab.train.events import Position
 from ganlab.train.players import Players
 from ganlab.train.tally import Tally
+from ganlab.train.tensors import read_header, read_tensors, write_tensors
 
 FORMAT = "ganlab-checkpoint/1"
 _NAME = re.compile(r"checkpoint-(\d{9,})\.safetensors")
@@ -52,9 +49,7 @@ def save_checkpoint(
     tensors.update({f"tally/{key}": value for key, value in state.tally.tensors().items()})
     plain["tally"] = state.tally.counts
     path = folder / f"checkpoint-{position.images_shown:09d}.safetensors"
-    written = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(written, temporary, metadata={"ganlab": json.dumps(plain)})
+    write_tensors(path, tensors, plain)
     for old in checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
@@ -66,19 +61,10 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def read_position(path: Path) -> Position:
-    """Where a checkpoint goes on from. Raises `RunError` for a file that is damaged or no checkpoint."""
-    return Position(**_header(path)["position"])
-
-
 def restore_checkpoint(path: Path, state: TrainingState) -> Position:
     """Write a checkpoint into the live objects, bit for bit, and return its position. Raises `RunError`."""
-    plain = _header(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - a safetensors file is no dict
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+    plain = read_header(path, FORMAT)
+    tensors = read_tensors(path)
     for name, module in state.players.modules().items():
         own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
         try:
@@ -92,18 +78,6 @@ def restore_checkpoint(path: Path, state: TrainingState) -> Position:
     sums = {key.removeprefix("tally/"): value for key, value in tensors.items() if key.startswith("tally/")}
     state.tally.restore(sums, plain["tally"])
     return Position(**plain["position"])
-
-
-def _header(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        plain: dict[str, Any] = json.loads(metadata["ganlab"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise RunError(f"{path} is damaged or no checkpoint: {error}") from error
-    if plain.get("format") != FORMAT:
-        raise RunError(f"{path} has the format {plain.get('format')!r}; this version reads {FORMAT!r}")
-    return plain
 
 
 def _optimizer_parts(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -29,8 +29,6 @@ def test_equal_seeds_give_equal_weights_and_others_give_others(tmp_path: Path) -
 def test_a_variant_shares_every_weight_of_equal_name_and_shape(tmp_path: Path) -> None:
     one = players(tmp_path).discriminator.state_dict()
     other = players(tmp_path, "discriminator.stddev=none", "loss=lsgan").discriminator.state_dict()
-    differing = [name for name in one if not torch.equal(one[name], other[name])] if one.keys() == other.keys() else None
-    assert differing is None or differing == ["blocks.4x4.conv.weight"] or len(differing) <= 1
     shared = [name for name in one if name in other and one[name].shape == other[name].shape]
     assert len(shared) >= len(one) - 1
     for name in shared:

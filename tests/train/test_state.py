@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from ganlab.errors import RunError
+from ganlab.track.folder import RunFolder
 from ganlab.train.events import Position
 from ganlab.train.run import prepare
 from ganlab.train.state import TrainingState, checkpoints, restore_checkpoint, save_checkpoint
 from ganlab.train.trainer import Trainer
-from ganlab.track.folder import RunFolder
 
 from .tiny import quiet, tiny
 
 
-@pytest.fixture()
+@pytest.fixture
 def trainer(tmp_path: Path) -> Trainer:
     trainer = prepare(tiny(tmp_path), RunFolder.create(tmp_path / "run"), fresh=True, say=quiet)
     stage = trainer.schedule.at(100)
@@ -58,7 +58,7 @@ def test_a_crash_while_writing_leaves_the_last_good_one(
     def full_disk(*arguments: object, **keywords: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ganlab.train.state.save_file", full_disk)
+    monkeypatch.setattr("ganlab.train.tensors.save_file", full_disk)
     with pytest.raises(RunError, match="no space left on device"):
         save_checkpoint(tmp_path, state_of(trainer), Position(images_shown=16), {}, keep=1)
     assert checkpoints(tmp_path) == [good]

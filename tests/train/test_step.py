@@ -21,9 +21,7 @@ IMAGES = ImageShape(3, 16)
 def setup(folder: Path, *overrides: str) -> tuple[Players, torch.Tensor, object, Level]:
     players = build_players(tiny(folder, *overrides).recipe, IMAGES, "cpu")
     reals = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    draws = draw_pass(
-        1, "discriminator", 0, minibatch=8, latent_size=8, noise_channels=(), device=torch.device("cpu")
-    )
+    draws = draw_pass(1, "discriminator", 0, minibatch=8, latent_size=8, noise_channels=(), device=torch.device("cpu"))
     return players, reals, draws, Level(8, torch.tensor(0.5), 2)
 
 
