@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ganlab.registry import OWN_DISTRIBUTION
+
 _CIRCUMSTANCES = {
     "run": {"name", "device", "threads", "check_memory"},
     "data": {"workers", "cache_gigabytes", "path"},
@@ -23,8 +25,20 @@ def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
         dropped = _CIRCUMSTANCES.get(key, set())
         if dropped is None:
             continue
-        kept[key] = {k: v for k, v in value.items() if k not in dropped} if isinstance(value, Mapping) else value
+        left = {k: v for k, v in value.items() if k not in dropped} if isinstance(value, Mapping) else value
+        kept[key] = _with_bare_names(left)
     return kept
+
+
+def _with_bare_names(value: Any) -> Any:
+    """`ganlab:hinge` as `hinge`: which of the two is written depends on what else is installed."""
+    if isinstance(value, Mapping):
+        prefix = f"{OWN_DISTRIBUTION}:"
+        return {
+            key: inner.removeprefix(prefix) if key == "name" and isinstance(inner, str) else _with_bare_names(inner)
+            for key, inner in value.items()
+        }
+    return [_with_bare_names(item) for item in value] if isinstance(value, list) else value
 
 
 def digest(plain: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ def choose_device(wanted: str) -> torch.device:
     device = torch.device(wanted)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise GanlabError(f"run.device: {wanted}: torch {torch.__version__} sees no CUDA device; use 'auto' or 'cpu'")
-    if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GanlabError(f"run.device: {wanted}: there are only {torch.cuda.device_count()} CUDA devices, from cuda:0")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise GanlabError("run.device: mps: torch sees no Apple GPU here; use device = 'auto' or 'cpu'")

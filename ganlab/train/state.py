@@ -108,3 +108,7 @@ def _restore_optimizer(
         for group in plain["groups"]
     ]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for owner, entries in optimizer.state.items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor) and value.shape == owner.shape:
+                entries[key] = torch.empty_like(owner).copy_(value)  # fused kernels need the parameter's strides

@@ -140,7 +140,7 @@ def _sum(terms: Sequence[LossValue]) -> LossValue:
 def _outcome(player: torch.nn.Module, value: LossValue, name: str) -> Outcome:
     """Gradients of this player's parameters alone; those that the present level does not use get None."""
     parameters = [parameter for parameter in player.parameters() if parameter.requires_grad]
-    found = torch.autograd.grad(value.per_sample, parameters, allow_unused=True)
+    found: Sequence[Tensor | None] = torch.autograd.grad(value.per_sample, parameters, allow_unused=True)
     gradients = [None if g is None else _laid_out_as(p, g) for p, g in zip(parameters, found, strict=True)]
     report = {f"loss/{name}": value.per_sample.detach()}
     report.update({key: tensor.detach().float().mean() for key, tensor in value.report.items()})

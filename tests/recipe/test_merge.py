@@ -89,7 +89,7 @@ def test_lists_are_replaced_whole_and_reached_into_by_number(folder: Path, catal
     text = f'metrics = ["swd", "ms-ssim"]\n{HEAD}[generator]\nwidths = [8, 8, 8]\n'
     merged = load(catalog, text, "generator.widths=[4, 4]", "metrics.0.count=128").plain()
     assert merged["generator"]["widths"] == [4, 4]
-    assert [(metric["name"], metric["count"]) for metric in merged["metrics"]][0] == ("swd", 128)
+    assert (merged["metrics"][0]["name"], merged["metrics"][0]["count"]) == ("swd", 128)
     assert merged["metrics"][1]["name"] == "ms-ssim"
     assert [metric["name"] for metric in load(catalog, text, "metrics.0=ms-ssim").plain()["metrics"]] == ["ms-ssim"] * 2
     assert load(catalog, text, "metrics=[]").plain()["metrics"] == []
