@@ -248,7 +248,13 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that "my_module:Class" targets and pickling find it
     sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        for each in (name, path.stem):
+            if sys.modules.get(each) is module:
+                del sys.modules[each]
+        raise
     return module
 
 

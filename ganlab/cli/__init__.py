@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from ganlab import __version__
-from ganlab.cli.common import attach_plugin_commands, fail
+from ganlab.cli.common import fail, plugin_commands
 from ganlab.errors import GanlabError
 
 _COMMANDS = {
@@ -34,16 +34,22 @@ class LazyGroup(click.Group):
     """Finds our commands by name without importing their modules, and plugins' commands once they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        attach_plugin_commands(self, set(_COMMANDS))
-        return [*_COMMANDS, *sorted(set(self.commands) - set(_COMMANDS))]
+        return [*_COMMANDS, *sorted(self._offered(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _COMMANDS:
             module, _, attribute = _COMMANDS[cmd_name].partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        attach_plugin_commands(self, set(_COMMANDS))
-        return self.commands.get(cmd_name)
+        return self._offered(ctx).get(cmd_name)
+
+    def _offered(self, ctx: click.Context) -> dict[str, click.Command]:
+        """The plugins' commands, found once for each call of the program."""
+        key = "ganlab.plugin_commands"
+        if key not in ctx.meta:
+            ctx.meta[key] = plugin_commands(_COMMANDS)
+        commands: dict[str, click.Command] = ctx.meta[key]
+        return commands
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, each with its whole first sentence; click would cut it at the terminal's width."""
@@ -85,9 +91,6 @@ def main() -> NoReturn:
         if debug:
             traceback.print_exc()
         fail(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if debug:
             raise

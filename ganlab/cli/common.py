@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -112,29 +112,26 @@ def complete_component(context: click.Context, parameter: click.Parameter, incom
     return [CompletionItem(entry.name, help=entry.summary) for entry in entries if entry.name.startswith(incomplete)]
 
 
-def attach_plugin_commands(group: click.Group, taken: set[str]) -> None:
-    """Let every plugin add its commands; a broken one, or a name that is taken, is a warning."""
-    if group.params and getattr(group, "_plugins_attached", False):
-        return
-    group._plugins_attached = True  # type: ignore[attr-defined]  # remembered on the group itself, not in the module
-    catalog = catalog_with_warnings()
-    names = dict(catalog.manager.list_name_plugin())
-    for name, module in names.items():
-        others = [other for other in catalog.manager.get_plugins() if other is not module]
+def plugin_commands(taken: Collection[str]) -> dict[str, click.Command]:
+    """The commands that plugins offer; those of a broken plugin, and names that are taken, are left with a warning."""
+    manager = catalog_with_warnings().manager
+    commands: dict[str, click.Command] = {}
+    for name, module in manager.list_name_plugin():
+        others = [other for other in manager.get_plugins() if other is not module]
         offered = click.Group(name)
         try:
-            catalog.manager.subset_hook_caller("register_commands", others)(cli=offered)
+            manager.subset_hook_caller("register_commands", others)(cli=offered)
         except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {error}"
             click.echo(f"ganlab: warning: commands of plugin {name} are left out: {reason}", err=True)
             continue
         for command_name, command in offered.commands.items():
-            if command_name in taken or command_name in group.commands:
-                click.echo(
-                    f"ganlab: warning: plugin {name} offers a command '{command_name}', which is taken", err=True
-                )
+            if command_name in taken or command_name in commands:
+                text = f"plugin {name} offers a command '{command_name}', which is taken"
+                click.echo(f"ganlab: warning: {text}", err=True)
             else:
-                group.add_command(command)
+                commands[command_name] = command
+    return commands
 
 
 def fail(error: GanlabError) -> NoReturn:

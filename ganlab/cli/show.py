@@ -31,6 +31,8 @@ from ganlab.registry import suggestion
 def show(what: str, name: str | None, overrides: tuple[str, ...], plugin_files: tuple[Path, ...]) -> None:
     """Show a recipe or a component.
 
+    WHAT is a recipe file, or a kind of component (loss, layer, ...) and NAME its name.
+
     \b
     ganlab show recipes/pggan.toml           every value of the recipe and where it was set
     ganlab show loss wgan-gp                 a component: parameters, types, defaults, source

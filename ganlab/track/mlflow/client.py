@@ -208,7 +208,9 @@ class MlflowStore:
             folder = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip(".-") or "experiment"
             place = None if database is None else str(database.parent / store.ARTIFACTS / folder)
             try:
-                return str(self._client.create_experiment(name, artifact_location=place))
+                # Without this tag the page opens with the menus for language models.
+                kind = {"mlflow.experimentKind": "custom_model_development"}
+                return str(self._client.create_experiment(name, artifact_location=place, tags=kind))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
