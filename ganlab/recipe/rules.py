@@ -1,8 +1,8 @@
 """What the tables of a recipe must agree on; each table on its own has been checked before.
 
-Any component may take part with a method `check_stages(stages)`: it is given the `Stage`s of the run, one for each
-resolution and minibatch, and raises `ValueError` where its parameters do not work at one of them. A text that begins
-with a parameter, `widths: expected ...`, is reported at that key's line.
+Any component may take part with a method `check_run(*, resolution, stages)`: it is given the finest resolution and the
+`Stage`s of the run, one for each resolution and minibatch, and raises `ValueError` where its parameters do not work
+with them. A text that begins with a parameter, `widths: expected ...`, is reported at that key's line.
 """
 
 from __future__ import annotations
@@ -58,23 +58,23 @@ def _growth(recipe: Recipe) -> Iterator[Problem]:
         yield Problem(("schedule",), f"{text}; raise data.resolution, or let it end there")
         return
     for path, component in _components(recipe, ()):
-        yield from _stage_problems(path, component, stages)
+        yield from _asked(path, component, recipe.data.resolution, stages)
 
 
-def _stage_problems(path: KeyPath, component: Any, stages: Sequence[Stage]) -> Iterator[Problem]:
+def _asked(path: KeyPath, component: Any, resolution: int, stages: Sequence[Stage]) -> Iterator[Problem]:
     try:
-        component.check_stages(stages)
+        component.check_run(resolution=resolution, stages=stages)
     except (ValueError, GanlabError) as error:
         yield keyed(path, str(error), parameter_names(type(component)))
 
 
 def _components(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
-    """Everything in the recipe that has `check_stages`, with its key path."""
+    """Everything in the recipe that has `check_run`, with its key path."""
     if isinstance(value, tuple):
         for number, item in enumerate(value):
             yield from _components(item, (*path, number))
     elif attrs.has(type(value)):
-        if hasattr(value, "check_stages"):
+        if hasattr(value, "check_run"):
             yield path, value
         for attribute in attrs.fields(type(value)):
             yield from _components(getattr(value, attribute.name), (*path, attribute.name))

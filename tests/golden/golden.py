@@ -43,6 +43,7 @@ class Case(Mapping[str, Array]):
         self.path = directory() / file_name
         self.read: set[str] = set()
         self.compared = 0
+        self.compared_keys: list[str] = []
         if self.path.suffix == ".npz":
             with np.load(self.path, allow_pickle=False) as content:
                 self._arrays = {key: content[key] for key in content.files}
@@ -70,6 +71,10 @@ class Case(Mapping[str, Array]):
     def keys_under(self, prefix: str) -> list[str]:
         """The keys that start with `prefix`, in full; marks nothing as read."""
         return [key for key in self if key.startswith(prefix)]
+
+    def alter(self, key: str) -> None:
+        """Change an array, to see whether that is noticed."""
+        self._arrays[key] = self._arrays[key] + np.ones((), self._arrays[key].dtype)
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
@@ -105,6 +110,7 @@ class Case(Mapping[str, Array]):
             f"(largest value {np.abs(reference).max(initial=0.0):.3g})"
         )
         self.compared += 1
+        self.compared_keys.append(key)
 
     def unread(self) -> list[str]:
         """Keys that no check looked at."""

@@ -1,0 +1,243 @@
+"""What the pages mention exists, and what exists is on its page: commands, options, keys, hooks, components, links."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+
+import attrs
+import pytest
+import tomli_w
+
+from ganlab import hookspecs, interfaces
+from ganlab.cli import cli
+from ganlab.interfaces import KINDS
+
+from . import names
+from .pages import DOCS, PAGES, ROOT, Page
+
+WORDS_OF_OTHERS = {
+    "FILE.npz": "a placeholder",
+    "KEY=VALUE": "a placeholder",
+    "attrs": "a library",
+    "wrong.toml": "a recipe that is shown failing",
+    "mine.toml": "the reader's recipe",
+    "localhost": "a host",
+    "0.0.0.0": "an address",
+    "http://localhost:5000": "an address",
+    "nn.Module": "torch",
+    "torch.autograd.grad(create_graph=True)": "torch",
+    "torch.func.grad": "torch",
+    ".item()": "torch",
+    "print": "Python",
+    "lr": "torch",
+    "x": "an array or tensor",
+    "y": "an array",
+    "w": "a weight",
+    "pip install lmdb": "a command",
+    "ps": "a command",
+    "kill -9": "a command",
+    "ssh -L 5000:localhost:5000 gpu1": "a command",
+    "mlflow server": "a command",
+    "mlflow server --allowed-hosts": "a command",
+    "mlflow migrate-filestore": "a command",
+    "pytest tests/golden": "a command",
+    "mlflow.pytorch.load_model(...)(latents)": "MLflow",
+    "mlruns": "MLflow's folder",
+    "mlruns/": "MLflow's folder",
+    "OMP_NUM_THREADS": "OpenMP",
+    "train-images-idx3-ubyte": "MNIST's file",
+    "unix_s": "the journal",
+    '{"sub/a.png": "cat"}': "an example",
+    '"3"': "an example",
+    "3.7": "an example",
+    "batch.critic": "an example",
+}
+"""Code spans that are nobody's names in ganlab, with whose they are."""
+
+SHAPE = re.compile(r"\[[NCHWR, \-a-z_0-9]+\]")
+HOOKS = {name: function for name, function in vars(hookspecs).items() if hasattr(function, "ganlab_spec")}
+ALL_SPANS = [(where, code, page) for page in PAGES.values() for where, code in page.spans]
+
+
+def test_all_pages_are_in_the_index() -> None:
+    linked = {target for _, target in PAGES["index.md"].links}
+    assert set(PAGES) - {"index.md"} <= linked
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_links_lead_somewhere(page: Page) -> None:
+    for where, target in page.links:
+        if target.startswith("http"):
+            continue
+        file, _, fragment = target.partition("#")
+        path = (DOCS / file).resolve() if file else page.path
+        assert path.exists(), f"{where}: {target}: no such file"
+        if fragment:
+            assert fragment in PAGES[path.name].anchors, f"{where}: {target}: no such heading in {path.name}"
+
+
+def problem_with(code: str, page: Page) -> str | None:
+    """What is wrong with a code span, or None."""
+    known = True
+    examples = "\n".join(block.text for block in page.blocks)
+    assignment = re.fullmatch(r"([\w.]+) = (.+)", code)
+    if code.startswith("ganlab "):
+        return problem_with_command(code.split()[1:])
+    if code.startswith("--"):
+        known = code.split()[0] in {o for c in names.command_names().values() for o in names.options(c)}
+    elif re.fullmatch(r"(register|before|after)_[a-z_]+", code):
+        known = code in HOOKS or code == "before_update"
+    elif signature := re.match(r"(register|before|after)_\w+\(", code):
+        known = signature.group()[:-1] in {*HOOKS, "before_update"}
+    elif code.startswith("GANLAB_"):
+        known = names.in_text(code, names.source())
+    elif re.fullmatch(r"\[\[?[a-z.]+\]\]?", code):
+        known = names.is_key(code.strip("[]"))
+    elif assignment:
+        key = assignment.group(1)
+        known = names.is_key(key) if "." in key else key in names.parameter_names() or names.in_text(key, examples)
+        known = known or names.in_text(key, names.source()) and "." not in key and key == "draws_noise"
+        known = known or key == "weight_scaling.scale"  # of either network
+    elif re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", code) and code.split(".")[0] in {
+        *names._tables(),
+        *names.recipe_slots(),
+    }:
+        known = names.is_key(code)
+    elif code in WORDS_OF_OTHERS or SHAPE.fullmatch(code):
+        known = True
+    elif "/" in code and re.fullmatch(r"[\w./-]+\.(toml|py|md)|(docs|tests|recipes|ganlab|plugins)/[\w./-]+", code):
+        known = (ROOT / code).exists()
+    elif kind_name := re.fullmatch(r"([a-z-]+):([a-z-]+)", code):
+        known = kind_name.group(1) in ("acme-gan", "ragan")
+    else:
+        bare = code.strip(".").removesuffix(" ").strip('"')
+        known = names.in_text(bare, names.source()) or names.in_text(bare, examples) or bare in words_of_the_code()
+    return None if known else "nothing in ganlab has this name"
+
+
+def problem_with_command(words: list[str]) -> str | None:
+    if words[0] in ("COMMAND", "--debug"):
+        return None
+    try:
+        command, rest = names.find_command(words)
+    except LookupError as error:
+        return str(error)
+    allowed = names.options(command) | {"--help", "-h"}
+    wrong = [word for word in rest if word.startswith("--") and word not in allowed]
+    return f"no option {wrong[0]}" if wrong else None
+
+
+def words_of_the_code() -> set[str]:
+    """Commands, options' choices and dotted names that stand nowhere in one piece."""
+    words = set(names.command_names()) | set(KINDS)
+    for kind in KINDS:
+        words |= set(names.components(kind))
+    for name, value in vars(interfaces).items():
+        if isinstance(value, type):
+            words |= {name, *(f"{name}.{member}" for member in dir(value))}
+    words |= {f"ganlab.{name}" for name in __import__("ganlab").__all__}
+    return words
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_everything_in_code_formatting_exists(page: Page) -> None:
+    wrong = [f"{where}: `{code}`: {problem}" for where, code in page.spans if (problem := problem_with(code, page))]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["register_losess", "loss.gp_wieght", "gp_wieght = 1", "--resum", "ganlab trian", "minibatch-stdev", "[shedule]"],
+)
+def test_a_misspelt_name_is_noticed(code: str) -> None:
+    assert problem_with(code, PAGES["index.md"]) is not None
+
+
+# -- what exists is on its page -----------------------------------------------------------------------------------------
+
+
+def test_every_hook_has_a_row_with_its_exact_signature() -> None:
+    rows = {row[0]: row[1] for row in PAGES["plugins.md"].rows if row[0].strip("`") in HOOKS}
+    for name, function in HOOKS.items():
+        signature = f"{name}{inspect.signature(function)}".replace("'", "")
+        assert rows.get(f"`{name}`") == f"`{signature}`"
+
+
+PROTOCOLS = {
+    "layer": interfaces.Layer,
+    "normalization": interfaces.Normalization,
+    "weight-scaling": interfaces.WeightScaling,
+    "network": interfaces.Network,
+    "loss": interfaces.Loss,
+    "regularizer": interfaces.Regularizer,
+    "schedule": interfaces.Schedule,
+    "optimizer": interfaces.Optimizer,
+    "dataset": interfaces.Dataset,
+    "metric": interfaces.Metric,
+}
+
+
+def test_every_kind_has_a_row_with_its_build() -> None:
+    table = [row for row in PAGES["plugins.md"].rows if row[0].strip("`") in KINDS]
+    rows = {row[0].strip("`"): row[1].strip("`") for row in table}
+    assert set(rows) == set(KINDS)
+    for kind, protocol in PROTOCOLS.items():
+        signature = str(inspect.signature(typing.cast(typing.Any, protocol).build)).replace("'", "")
+        assert rows[kind] == f"build{signature}"
+
+
+def test_every_key_of_a_recipe_is_in_its_table_with_its_default() -> None:
+    rows = {row[0].strip("`"): row[1] for row in PAGES["recipes.md"].rows if row[0].startswith("`")}
+    in_words = {"run.name", "track.experiment", "track.uri"}
+    for key, attribute in names.schema_keys().items():
+        assert key in rows, f"recipes.md does not have {key}"
+        if key not in in_words:
+            assert rows[key] == shown_default(attribute), key
+    for slot, attribute in names.recipe_slots().items():
+        assert rows[slot] == shown_default(attribute), slot
+
+
+def shown_default(attribute: attrs.Attribute[typing.Any]) -> str:
+    default: typing.Any = attribute.default
+    if default is attrs.NOTHING:
+        return "required"
+    value = list(default) if isinstance(default, tuple) else default
+    return f"`{tomli_w.dumps({'value': value}).removeprefix('value = ').strip()}`"
+
+
+def test_every_component_is_listed_with_all_its_parameters() -> None:
+    page = PAGES["recipes.md"]
+    text = page.under("Components that come with ganlab")
+    shared = {name for row in page.rows for name in re.findall(r"`(\w+)`", row[0])}
+    for kind in KINDS:
+        for name, cls in names.components(kind).items():
+            cell = f"`{name}` ({kind})" if name == "none" else f"`{name}`"
+            rows = [row for row in page.rows if cell in (row[0], *row[0].split(", "))]
+            assert rows, f"recipes.md does not list {kind} {name}"
+            assert cell in text
+            listed = set(re.findall(r"`(\w+)`", rows[-1][-1])) | (shared if kind == "schedule" else set())
+            own = {attribute.name for attribute in attrs.fields(cls)}
+            assert own <= listed, f"{kind} {name}: recipes.md lacks {own - listed}"
+            assert listed - shared <= own, f"{kind} {name}: recipes.md invents {listed - own}"
+
+
+def test_every_command_and_option_is_explained() -> None:
+    page = PAGES["commands.md"]
+    headings = re.findall(r"^## (.+)$", page.prose, re.MULTILINE)
+    for name, command in names.command_names().items():
+        heading = next((h for h in headings if f"ganlab {name}" in h.split(", ")), None)
+        assert heading is not None, f"commands.md has no section for ganlab {name}"
+        section = page.under(heading)
+        for option in names.options(command):
+            assert f"`{option}`" in section, f"commands.md: ganlab {name} {option}"
+    for option in names.options(cli):
+        assert option in page.prose
+
+
+def test_every_environment_variable_is_explained() -> None:
+    read = set(re.findall(r"GANLAB_[A-Z_]+", names.source())) - {"GANLAB_COMPLETE"}
+    rows = {row[0] for row in PAGES["troubleshooting.md"].rows}
+    for variable in read:
+        assert any(f"`{variable}`" in cell for cell in rows), variable
