@@ -3,6 +3,10 @@
 A component is an `attrs.frozen` class of its parameters with a `build(...)` that makes the object training uses. The
 class lives in a module that does not import torch; `build` imports what it needs. Activations and images are
 `[N, C, H, W]`, latents and labels `[N, C]`, and images run over [-1, 1] inside the networks.
+
+Any component may have a method `check_run(*, resolution, stages)`. When a recipe is loaded it is given the finest
+resolution and the `Stage`s of the run, and raises `ValueError` where its parameters do not work with them; a text that
+begins with a parameter, such as `widths: expected ...`, is reported at that key's line.
 """
 
 from __future__ import annotations

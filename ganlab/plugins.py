@@ -31,6 +31,7 @@ from ganlab.interfaces import KINDS
 from ganlab.registry import OWN_DISTRIBUTION, Entry, Registry, canonical, check_registration, suggestion
 
 GROUP = "ganlab"
+_FILE_MODULE = "ganlab_plugin_file_"
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*(\s*:\s*[A-Za-z_][\w.]*)?(\s*\[.*\])?")
 
 
@@ -72,6 +73,7 @@ class Catalog:
 
     def create(self, kind: str, spec: str | Mapping[str, Any], **parameters: Any) -> Any:
         """A component from a name or a table, checked as a recipe is. Raises `RecipeError` with every problem."""
+        self.registry(kind)
         table = {"name": spec} if isinstance(spec, str) else dict(spec)
         return create_component(self.registries, kind, {**table, **parameters})
 
@@ -241,13 +243,15 @@ def _import_file(path: Path) -> ModuleType:
     """Import a plugin from a file that is not installed."""
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    name = f"ganlab_plugin_file_{path.stem}"
+    name = _FILE_MODULE + path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # so that "my_module:Class" targets and pickling find it
-    sys.modules.setdefault(path.stem, module)
+    sys.modules[name] = module
+    present = sys.modules.get(path.stem)
+    if present is None or present.__name__.startswith(_FILE_MODULE):  # "my_module:Class" targets and pickling find it
+        sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:

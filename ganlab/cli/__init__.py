@@ -77,8 +77,9 @@ def cli(debug: bool) -> None:
 def main() -> NoReturn:
     """Run the command line; a user's mistake ends with exit code 2 and one line a problem, never a traceback."""
     debug = "--debug" in sys.argv or bool(os.environ.get("GANLAB_DEBUG"))
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # also after the command
     try:
-        code = cli.main(prog_name="ganlab", standalone_mode=False)
+        code = cli.main(arguments, prog_name="ganlab", standalone_mode=False)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:

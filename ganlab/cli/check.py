@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
 from ganlab.cli.common import catalog_with_warnings, recipe_options, recipe_with_warnings
+
+if TYPE_CHECKING:
+    from ganlab.recipe import Recipe
 
 
 @click.command()
@@ -24,7 +27,19 @@ def check(recipe: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ..
     loaded = recipe_with_warnings(recipe, overrides, catalog_with_warnings(plugin_files))
     for key, path in _missing_paths(loaded.recipe.data.source):
         click.echo(f"note: data.{key}: nothing at {path} yet; `ganlab data pack SRC {path}` makes it")
+    grown = _grown(loaded.recipe)
+    if grown < loaded.recipe.data.resolution:
+        click.echo(f"note: run.images: the schedule grows to {grown}x{grown} only before the run ends")
     click.echo(f"{recipe}: fine (digest {digest(loaded.plain())[:8]})")
+
+
+def _grown(recipe: Recipe) -> int:
+    """The resolution at which the run ends."""
+    total = recipe.run.images
+    rate = recipe.optimizer.learning_rate
+    schedule = recipe.schedule.build(resolution=recipe.data.resolution, total_images=total, learning_rate=rate)
+    resolution: int = schedule.at(total).resolution
+    return resolution
 
 
 def _missing_paths(source: Any) -> list[tuple[str, Path]]:

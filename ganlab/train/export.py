@@ -79,9 +79,9 @@ class _AtLevel(nn.Module):
         return images
 
 
-def load_generator(folder: Path) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def load_generator(folder: Path, catalog: Catalog | None = None) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A run's generator as a module `latents (, labels) -> images` `[N, C, R, R]`, and example inputs for it."""
-    saved = read_generator(Path(folder) / "generator.safetensors")
+    saved = read_generator(Path(folder) / "generator.safetensors", catalog)
     latents = torch.zeros(2, saved.network.latent_size)
     labels = (torch.eye(saved.images.label_size)[[0, 0]],) if saved.images.label_size else ()
     return _AtLevel(saved).eval(), (latents, *labels)

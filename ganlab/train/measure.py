@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from ganlab.errors import GanlabError
 from ganlab.train.samples import generate, sample_labels, sample_latents
 from ganlab.train.trainer import Trainer
 
@@ -14,11 +15,12 @@ Images = Callable[[int, int], npt.NDArray[np.uint8]]
 
 
 def measure_at_end(trainer: Trainer, images_shown: int, say: Callable[[str], None]) -> None:
-    """Measure every metric of the recipe on fresh latents and journal it. Raises `GanlabError` as metrics do."""
+    """Measure every metric of the recipe on fresh latents and journal it; one that cannot be measured is said so."""
     recipe = trainer.recipe
     if not recipe.metrics:
         return
-    resolution = trainer.images.resolution
+    stage = trainer.schedule.at(images_shown)  # a run may end before it has grown to the data's resolution
+    resolution = stage.resolution
 
     def reals(start: int, stop: int) -> npt.NDArray[np.uint8]:
         return trainer.source.images(resolution, np.arange(start, stop) % trainer.source.count)
@@ -31,11 +33,16 @@ def measure_at_end(trainer: Trainer, images_shown: int, say: Callable[[str], Non
             latents,
             None if labels is None else labels[start:],
             resolution=resolution,
-            fade=1.0,
+            fade=stage.fade,
         )
 
     values: dict[str, float] = {}
     for metric in recipe.metrics:
-        values.update(metric.build()(reals, fakes, seed=recipe.run.seed))
+        try:
+            values.update(metric.build()(reals, fakes, seed=recipe.run.seed))
+        except GanlabError as error:  # the training is done; a metric must not spoil it
+            say(f"{type(metric).__name__} was not measured: {error}")
+    if not values:
+        return
     say("; ".join(f"{name} {value:.4g}" for name, value in sorted(values.items())))
     trainer.folder.journal.write(images_shown, {f"metric/{name}": value for name, value in values.items()}, {})

@@ -183,7 +183,7 @@ def _start_mirror(loaded: LoadedRecipe, folder: RunFolder, say: Say) -> Any:
         return None
     from ganlab.track.mlflow import Mirror
 
-    make = load_generator if loaded.recipe.track.log_model else None
+    make = (lambda path: load_generator(path, loaded.catalog)) if loaded.recipe.track.log_model else None
     mirror = Mirror(folder, loaded.recipe.track, load_generator=make, say=say)
     mirror.start()
     return mirror

@@ -143,7 +143,8 @@ def _outcome(player: torch.nn.Module, value: LossValue, name: str) -> Outcome:
     found: Sequence[Tensor | None] = torch.autograd.grad(value.per_sample, parameters, allow_unused=True)
     gradients = [None if g is None else _laid_out_as(p, g) for p, g in zip(parameters, found, strict=True)]
     report = {f"loss/{name}": value.per_sample.detach()}
-    report.update({key: tensor.detach().float().mean() for key, tensor in value.report.items()})
+    own = "" if name == "discriminator" else f"{name}/"  # both players report scores of fakes, and mean other ones
+    report.update({f"{own}{key}": tensor.detach().float().mean() for key, tensor in value.report.items()})
     return Outcome(value.per_sample.detach(), gradients, report)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from ganlab.interfaces import Stage
 from ganlab.parameters import parameter
 
 if TYPE_CHECKING:
@@ -44,6 +46,16 @@ class MinibatchStddev:
         choices=("strided", "consecutive"),
         help="with m groups, sample i belongs to group i mod m ('strided', the authors'), or group i // group_size",
     )
+
+    def check_run(self, *, resolution: int, stages: Sequence[Stage]) -> None:
+        """Raises `ValueError` for a minibatch that cannot be divided into groups."""
+        for stage in stages:
+            group = min(self.group_size or stage.minibatch, stage.minibatch)
+            if stage.minibatch % group:
+                raise ValueError(
+                    f"group_size: the minibatch of {stage.minibatch} at {stage.resolution}x{stage.resolution} cannot be "
+                    f"divided into groups of {group}; expected a divisor, or 0 for the whole minibatch"
+                )
 
     def build(self, channels: int) -> nn.Module:
         """Raises a `GanlabError` if `group<n>` does not divide the channels."""

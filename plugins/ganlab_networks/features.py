@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from ganlab.errors import GanlabError
+from ganlab.interfaces import Stage
 from ganlab.parameters import parameter
 
 
@@ -28,20 +31,25 @@ class FeatureCounts:
         None, check=_check_widths, help="features at 4x4, 8x8, 16x16, ...; replaces the three fmap_ numbers"
     )
 
+    def check_run(self, *, resolution: int, stages: Sequence[Stage]) -> None:
+        """Raises `GanlabError` if a level up to `resolution` has no features."""
+        for stage in range(resolution.bit_length() - 1):
+            self.features(stage)
+
     def features(self, stage: int) -> int:
         """Features of a stage: 0 is the latents', 1 that of 4x4, 2 of 8x8. Raises `GanlabError` if there are none."""
         if self.widths is not None:
             level = max(stage - 1, 0)
             if level >= len(self.widths):
                 raise GanlabError(
-                    f"widths {list(self.widths)} end at {2 << len(self.widths)}x{2 << len(self.widths)}; "
+                    f"widths: {list(self.widths)} ends at {2 << len(self.widths)}x{2 << len(self.widths)}; "
                     f"add one for {4 << level}x{4 << level}"
                 )
             return self.widths[level]
         count = min(int(self.fmap_base / 2.0 ** (stage * self.fmap_decay)), self.fmap_max)
         if count < 1:
             raise GanlabError(
-                f"fmap_base {self.fmap_base} leaves no features for stage {stage}; raise it or give widths"
+                f"fmap_base: {self.fmap_base} leaves no features for stage {stage}; raise it or give widths"
             )
         return count
 

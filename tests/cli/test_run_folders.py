@@ -174,8 +174,7 @@ def test_the_whole_road_at_the_command_line(recipe: Path) -> None:
     assert sorted(os.listdir("images")) == ["000000.png", "000001.png", "000002.png"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_place_that_cannot_be_written_to_is_told(recipe: Path, catalog: Catalog, tmp_path: Path) -> None:
-    (tmp_path / "runs").mkdir(mode=0o500)
-    with pytest.raises(RunError, match="cannot write"):
+def test_a_place_that_cannot_be_written_to_is_told(recipe: Path, catalog: Catalog) -> None:
+    Path("runs").write_text("a file is in the way")
+    with pytest.raises(RunError, match="cannot write .*runs/tiny: "):
         choose(load_recipe(recipe, (), catalog))

@@ -22,7 +22,7 @@ from .pages import ROOT
 @cache
 def catalog() -> ganlab.Catalog:
     """ganlab's own plugins."""
-    return ganlab.load_plugins()
+    return ganlab.load_plugins((), {"GANLAB_PLUGINS": ""})
 
 
 @cache
@@ -34,11 +34,12 @@ def components(kind: str) -> dict[str, type]:
 @cache
 def parameter_names() -> set[str]:
     """Every parameter of every component, and every key of a recipe's own tables."""
-    classes = [cls for kind in KINDS for cls in components(kind).values()] + list(_tables().values()) + [Recipe]
+    classes = [cls for kind in KINDS for cls in components(kind).values()] + list(tables().values()) + [Recipe]
     return {attribute.name for cls in classes for attribute in attrs.fields(cls)} | {"name", "base"}
 
 
-def _tables() -> dict[str, type]:
+def tables() -> dict[str, type]:
+    """`run`, `data`, ... to the class of the table."""
     hints = typing.get_type_hints(Recipe)
     tables = {a.name: hints[a.name] for a in attrs.fields(Recipe) if "component" not in a.metadata}
     return {name: cls for name, cls in tables.items() if attrs.has(cls)}
@@ -48,7 +49,7 @@ def schema_keys() -> dict[str, Any]:
     """`run.seed` and its like, with the attribute that declares it; components and `data.source` left out."""
     return {
         f"{table}.{attribute.name}": attribute
-        for table, cls in _tables().items()
+        for table, cls in tables().items()
         for attribute in attrs.fields(cls)
         if "component" not in attribute.metadata
     }
@@ -96,6 +97,7 @@ def _below(place: Any, step: str, extra: Mapping[str, Sequence[type]]) -> Iterat
             yield hint if attrs.has(hint) else "mapping" if is_mapping else "value"
 
 
+@cache
 def command_names() -> dict[str, click.Command]:
     """`run`, `data pack`, ... to the command."""
     context = click.Context(cli)
@@ -133,10 +135,11 @@ def find_command(words: Sequence[str]) -> tuple[click.Command, list[str]]:
 def source() -> str:
     """All program text, recipes and project settings."""
     files = [path for folder in ("ganlab", "plugins") for path in sorted((ROOT / folder).rglob("*.py"))]
-    files += [*sorted((ROOT / "recipes").glob("*.toml")), ROOT / "pyproject.toml", ROOT / "tests/golden/test_golden.py"]
+    files += [*sorted((ROOT / "recipes").glob("*.toml")), ROOT / "pyproject.toml", ROOT / "tests/golden/golden.py"]
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
+@cache
 def in_text(word: str, text: str) -> bool:
     """Whether `word` stands in `text` as a whole."""
     return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) is not None

@@ -111,6 +111,7 @@ class Page:
                 words = shlex.split(line, comments=True)
                 while re.match(r"\w+=", words[0]):
                     words.pop(0)
+                words = words[: next((at for at, word in enumerate(words) if word in (">", ">>")), len(words))]
                 yield Command(f"{block.page}:{block.line}: $ {line}", tuple(words), tuple(output.splitlines()))
 
     def _line(self, offset: int, text: str | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
+from functools import cache
 
 import attrs
 import pytest
@@ -24,6 +25,8 @@ WORDS_OF_OTHERS = {
     "wrong.toml": "a recipe that is shown failing",
     "mine.toml": "the reader's recipe",
     "localhost": "a host",
+    "cuda:1": "a device",
+    '"cuda:1"': "a device",
     "0.0.0.0": "an address",
     "http://localhost:5000": "an address",
     "nn.Module": "torch",
@@ -33,6 +36,8 @@ WORDS_OF_OTHERS = {
     "print": "Python",
     "lr": "torch",
     "x": "an array or tensor",
+    "x -> x": "a function",
+    "acme-gan:hinge": "an example",
     "y": "an array",
     "w": "a weight",
     "pip install lmdb": "a command",
@@ -56,9 +61,8 @@ WORDS_OF_OTHERS = {
 }
 """Code spans that are nobody's names in ganlab, with whose they are."""
 
-SHAPE = re.compile(r"\[[NCHWR, \-a-z_0-9]+\]")
+SHAPE = re.compile(r"\[(?=[^\]]*\b[NCHW]\b)[\w, -]+\]")
 HOOKS = {name: function for name, function in vars(hookspecs).items() if hasattr(function, "ganlab_spec")}
-ALL_SPANS = [(where, code, page) for page in PAGES.values() for where, code in page.spans]
 
 
 def test_all_pages_are_in_the_index() -> None:
@@ -80,45 +84,55 @@ def test_links_lead_somewhere(page: Page) -> None:
 
 def problem_with(code: str, page: Page) -> str | None:
     """What is wrong with a code span, or None."""
-    known = True
-    examples = "\n".join(block.text for block in page.blocks)
-    assignment = re.fullmatch(r"([\w.]+) = (.+)", code)
     if code.startswith("ganlab "):
         return problem_with_command(code.split()[1:])
+    return None if is_known(code, page) else "nothing in ganlab has this name"
+
+
+def is_known(code: str, page: Page) -> bool:
+    """Whether a code span names something; strictly by what it looks like, else any word of the program."""
+    examples = "\n".join(block.text for block in page.blocks)
+    if code in WORDS_OF_OTHERS or SHAPE.fullmatch(code):
+        return True
     if code.startswith("--"):
-        known = code.split()[0] in {o for c in names.command_names().values() for o in names.options(c)}
-    elif re.fullmatch(r"(register|before|after)_[a-z_]+", code):
-        known = code in HOOKS or code == "before_update"
-    elif signature := re.match(r"(register|before|after)_\w+\(", code):
-        known = signature.group()[:-1] in {*HOOKS, "before_update"}
-    elif code.startswith("GANLAB_"):
-        known = names.in_text(code, names.source())
-    elif re.fullmatch(r"\[\[?[a-z.]+\]\]?", code):
-        known = names.is_key(code.strip("[]"))
-    elif assignment:
-        key = assignment.group(1)
-        known = names.is_key(key) if "." in key else key in names.parameter_names() or names.in_text(key, examples)
-        known = known or names.in_text(key, names.source()) and "." not in key and key == "draws_noise"
-        known = known or key == "weight_scaling.scale"  # of either network
-    elif re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", code) and code.split(".")[0] in {
-        *names._tables(),
-        *names.recipe_slots(),
-    }:
-        known = names.is_key(code)
-    elif code in WORDS_OF_OTHERS or SHAPE.fullmatch(code):
-        known = True
-    elif "/" in code and re.fullmatch(r"[\w./-]+\.(toml|py|md)|(docs|tests|recipes|ganlab|plugins)/[\w./-]+", code):
-        known = (ROOT / code).exists()
-    elif kind_name := re.fullmatch(r"([a-z-]+):([a-z-]+)", code):
-        known = kind_name.group(1) in ("acme-gan", "ragan")
-    else:
-        bare = code.strip(".").removesuffix(" ").strip('"')
-        known = names.in_text(bare, names.source()) or names.in_text(bare, examples) or bare in words_of_the_code()
-    return None if known else "nothing in ganlab has this name"
+        return code.split(maxsplit=1)[0] in {o for c in names.command_names().values() for o in names.options(c)}
+    if hook := re.match(r"register_\w+", code):
+        return hook.group() in HOOKS
+    if re.fullmatch(r"\[\[?[a-z.]+\]\]?", code):
+        return names.is_key(code.strip("[]"))
+    if assignment := re.fullmatch(r"([\w.]+) ?= ?(.+)", code):
+        return is_assignable(assignment.group(1), assignment.group(2), examples)
+    if re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", code) and is_in_a_recipe(code):
+        return names.is_key(code)
+    if re.fullmatch(r"(docs|tests|recipes|ganlab|plugins)/[\w./-]+", code):
+        return (ROOT / code).exists()
+    if call := re.fullmatch(r"([\w.]+)\(.*\)", code):
+        return any(names.in_text(call.group(1).split(".")[-1], text) for text in (names.source(), examples))
+    bare = re.sub(r"^runs/(<name>/<time>|\w+)/?", "", code).strip("./ ").strip('"')
+    words = words_of_the_code()
+    return all(
+        not word or word in words or any(names.in_text(word, text) for text in (names.source(), examples))
+        for word in ([bare] if names.in_text(bare, names.source()) else bare.split("/"))
+    )
+
+
+def is_assignable(key: str, value: str, examples: str) -> bool:
+    """Whether `key = value` sets a parameter, in full or from some component on; or is Python."""
+    if value in ("True", "False"):
+        return names.in_text(key, names.source())
+    if "." in key:
+        return any(names.is_key(path) for path in (key, *(f"{slot}.{key}" for slot in names.recipe_slots())))
+    return key in names.parameter_names() or names.in_text(key, examples)
+
+
+def is_in_a_recipe(code: str) -> bool:
+    """Whether a dotted name begins with a table or component of recipes, and is no file."""
+    head, _, last = code.partition(".")
+    return head in {*names.tables(), *names.recipe_slots()} and last not in ("safetensors", "json", "jsonl")
 
 
 def problem_with_command(words: list[str]) -> str | None:
-    if words[0] in ("COMMAND", "--debug"):
+    if words[0] in ("COMMAND", "--debug", "--help", "--version"):
         return None
     try:
         command, rest = names.find_command(words)
@@ -129,6 +143,7 @@ def problem_with_command(words: list[str]) -> str | None:
     return f"no option {wrong[0]}" if wrong else None
 
 
+@cache
 def words_of_the_code() -> set[str]:
     """Commands, options' choices and dotted names that stand nowhere in one piece."""
     words = set(names.command_names()) | set(KINDS)
@@ -155,7 +170,7 @@ def test_a_misspelt_name_is_noticed(code: str) -> None:
     assert problem_with(code, PAGES["index.md"]) is not None
 
 
-# -- what exists is on its page -----------------------------------------------------------------------------------------
+# -- what exists is on its page ----------------------------------------------------------------------------------------
 
 
 def test_every_hook_has_a_row_with_its_exact_signature() -> None:

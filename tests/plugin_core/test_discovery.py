@@ -121,8 +121,10 @@ def test_every_kind_has_its_hook_and_its_registry() -> None:
 
 
 def test_an_unknown_kind_is_told_the_nearest() -> None:
-    with pytest.raises(PluginError, match=r"unknown kind 'los'; did you mean 'loss'\? \(known: layer, "):
-        ganlab.load_plugins().registry("los")
+    catalog = ganlab.load_plugins()
+    for ask in (catalog.registry, lambda kind: catalog.create(kind, "hinge")):
+        with pytest.raises(PluginError, match=r"unknown kind 'los'; did you mean 'loss'\? \(known: layer, "):
+            ask("los")
 
 
 def test_nothing_is_shared_between_two_catalogs(site: Site) -> None:
@@ -158,6 +160,14 @@ def test_a_file_is_tried_without_packaging_it(tmp_path: Path, target: str) -> No
     ], "given twice, loaded once"
     assert catalog.create("loss", "my-plugin:square", power=3).power == 3
     assert catalog.require(["my-plugin"]) == []
+
+
+def test_a_file_that_was_changed_is_loaded_anew(tmp_path: Path) -> None:
+    for power in (2, 5):
+        (tmp_path / str(power)).mkdir()
+        file = tmp_path / str(power) / "changing.py"
+        file.write_text(PLUGIN_FILE.format(target="'changing:Square'").replace("parameter(2", f"parameter({power}"))
+        assert ganlab.load_plugins([file]).create("loss", "square").power == power
 
 
 def test_two_files_of_one_name_do_not_harm_each_other(tmp_path: Path) -> None:

@@ -12,7 +12,19 @@ from ganlab.recipe import differences, digest, load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml"))
 TRAINED = [path for path in RECIPES if "[ablation]" not in path.read_text()]
-PGGAN = Path(__file__).parents[2] / "recipes" / "pggan.toml"
+TEXT = """
+[run]
+images = 64_000
+[data]
+name = "pixel-faces"
+resolution = 16
+[generator]
+widths = [96, 96, 64, 32]
+[discriminator]
+widths = [96, 96, 64, 32]
+[schedule]
+minibatches = { 4 = 32 }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +48,13 @@ def test_the_digest_is_the_same_in_every_process() -> None:
     """It is kept in run folders, so it may depend neither on hash seeds nor on the order of keys."""
     assert digest({"a": {"x": 1, "y": 2.5}, "b": [1]}) == digest({"b": [1], "a": {"y": 2.5, "x": 1}})
     assert digest({"a": 1}) == "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862"
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipes") / "faces.toml"
+    path.write_text(TEXT)
+    return path
 
 
 CIRCUMSTANCES = [
@@ -74,36 +93,38 @@ SUBSTANCE = [
 
 
 @pytest.mark.parametrize("assignment", CIRCUMSTANCES)
-def test_circumstances_do_not_change_the_digest(catalog: Catalog, assignment: str) -> None:
-    plain, changed = (load_recipe(PGGAN, sets, catalog).plain() for sets in ([], [assignment]))
+def test_circumstances_do_not_change_the_digest(recipe: Path, catalog: Catalog, assignment: str) -> None:
+    plain, changed = (load_recipe(recipe, sets, catalog).plain() for sets in ([], [assignment]))
     assert plain != changed
     assert digest(plain) == digest(changed)
     assert differences(plain, changed) == []
 
 
 def test_the_place_of_the_data_does_not_change_the_digest(catalog: Catalog) -> None:
-    recipe = PGGAN.with_name("pggan-celebahq-1024.toml")
+    recipe = next(path for path in TRAINED if path.name == "pggan-celebahq-1024.toml")
     here, there = (load_recipe(recipe, [f"data.path={path}"], catalog).plain() for path in ("/here", "/there"))
     assert digest(here) == digest(there)
     assert differences(here, there) == []
 
 
 @pytest.mark.parametrize("assignment", SUBSTANCE)
-def test_everything_else_changes_it_and_is_named(catalog: Catalog, assignment: str) -> None:
-    plain, changed = (load_recipe(PGGAN, sets, catalog).plain() for sets in ([], [assignment]))
+def test_everything_else_changes_it_and_is_named(recipe: Path, catalog: Catalog, assignment: str) -> None:
+    plain, changed = (load_recipe(recipe, sets, catalog).plain() for sets in ([], [assignment]))
     assert digest(plain) != digest(changed)
     key = assignment.partition("=")[0]
     assert any(line.startswith((f"{key}: ", f"{key}.")) for line in differences(plain, changed))
 
 
-def test_differences_name_key_and_both_values(catalog: Catalog) -> None:
-    plain = load_recipe(PGGAN, ["metrics=['swd']"], catalog).plain()
-    changed = load_recipe(PGGAN, ["metrics=['swd']", "loss.gp_weight=5", "metrics.0.count=64", "loss.drift=0"], catalog)
+def test_differences_name_key_and_both_values(recipe: Path, catalog: Catalog) -> None:
+    plain = load_recipe(recipe, ["metrics=['swd']"], catalog).plain()
+    changed = load_recipe(
+        recipe, ["metrics=['swd']", "loss.gp_weight=5", "metrics.0.count=64", "loss.drift=0"], catalog
+    )
     count = plain["metrics"][0]["count"]
     assert differences(plain, changed.plain()) == [
         "loss.drift: 0.001 -> 0.0",
         "loss.gp_weight: 10.0 -> 5.0",
         f"metrics.0.count: {count} -> 64",
     ]
-    other = load_recipe(PGGAN, ["metrics=['swd']", "loss=wgan"], catalog).plain()
+    other = load_recipe(recipe, ["metrics=['swd']", "loss=wgan"], catalog).plain()
     assert {"loss.clip: 'not set' -> 0.01", "loss.name: 'wgan-gp' -> 'wgan'"} < set(differences(plain, other))

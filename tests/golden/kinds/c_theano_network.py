@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_networks.theano_names import theano_bindings, theano_parameters
+
+from ganlab.train.average import average_
 
 from ._tf_networks import level
 from ._theano_networks import TheanoPair, build
@@ -67,9 +68,7 @@ def _check_average(case: Case, pair: TheanoPair) -> None:
     source, average = copy.deepcopy(pair.generator), copy.deepcopy(pair.generator)
     for parameter in source.parameters():
         parameter.add_(0.5)
-    weight = float(np.float32(1) - case["ema.beta"])
     for _ in range(2):
-        for mean, parameter in zip(average.parameters(), source.parameters(), strict=True):
-            mean.lerp_(parameter, weight)
+        average_(average, source, float(case["ema.beta"]))
     for name, value in theano_parameters(average).items():
         case.expect(f"ema.Gs/{name}", value, "weight")
