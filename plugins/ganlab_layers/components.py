@@ -52,9 +52,10 @@ class MinibatchStddev:
         for stage in stages:
             group = min(self.group_size or stage.minibatch, stage.minibatch)
             if stage.minibatch % group:
+                where = f"{stage.minibatch} at {stage.resolution}x{stage.resolution}"
                 raise ValueError(
-                    f"group_size: the minibatch of {stage.minibatch} at {stage.resolution}x{stage.resolution} cannot be "
-                    f"divided into groups of {group}; expected a divisor, or 0 for the whole minibatch"
+                    f"group_size: the minibatch of {where} cannot be divided into groups of {group}; "
+                    "expected a divisor, or 0 for the whole minibatch"
                 )
 
     def build(self, channels: int) -> nn.Module:

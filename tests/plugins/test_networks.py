@@ -96,7 +96,7 @@ def test_widths_are_the_features_of_each_level() -> None:
 
 
 def test_too_few_widths_say_what_to_add() -> None:
-    with pytest.raises(GanlabError, match=r"widths \[12, 10\] end at 8x8; add one for 16x16"):
+    with pytest.raises(GanlabError, match=r"widths: \[12, 10\] ends at 8x8; add one for 16x16"):
         build(generator(widths=(12, 10)))
 
 

@@ -52,7 +52,8 @@ def page(folder: RunFolder, uri: str, project: Path, arrived: Any) -> Iterator[s
         process = subprocess.Popen([sys.executable, "-c", UI, "--port", str(port)], stdout=log, stderr=log)
     deadline = time.monotonic() + 120
     while True:
-        assert process.poll() is None and time.monotonic() < deadline, (project / "log").read_text()
+        assert process.poll() is None, (project / "log").read_text()
+        assert time.monotonic() < deadline, (project / "log").read_text()
         try:
             urllib.request.urlopen(f"{address}/health", timeout=5).close()
             break
