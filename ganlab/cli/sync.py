@@ -58,7 +58,8 @@ def deliver(run_dir: Path, uri: str | None) -> None:
 
     click.echo(f"{run_dir}: to {target}")
     try:
-        with sending(folder).acquire(timeout=0):
+        # A training that has just ended may need a moment to let go.
+        with sending(folder).acquire(timeout=0 if folder.is_in_use() else 10):
             delivery = Delivery(folder, wanted, uri, load_generator, say=click.echo, progress=progress)
             status = folder.status()
             killed = status is not None and status.state == "running" and not folder.is_in_use()

@@ -203,7 +203,7 @@ class _Observers:
             others = [other for other in manager.get_plugins() if other is not caller]
             try:
                 manager.subset_hook_caller(hook, others)(run=info, **arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 warnings.warn(f"plugin {manager.get_name(caller)}: {hook} raised {error!r}", stacklevel=2)
 
 

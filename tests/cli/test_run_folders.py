@@ -176,5 +176,5 @@ def test_the_whole_road_at_the_command_line(recipe: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_told(recipe: Path, catalog: Catalog) -> None:
     Path("runs").write_text("a file is in the way")
-    with pytest.raises(RunError, match="cannot write .*runs/tiny: "):
+    with pytest.raises(RunError, match=r"cannot write .*runs/tiny: "):
         choose(load_recipe(recipe, (), catalog))

@@ -306,6 +306,14 @@ DISAGREEMENTS = [
         "schedule.fade_images",
         "expected at least one of them to be more than 0",
     ),
+    Wrong("too few widths", "[generator]\nwidths = [16]  # <-", "generator.widths", "ends at 4x4; add one for 8x8"),
+    Wrong("no features left", "[discriminator]\nfmap_base = 1  # <-", "discriminator.fmap_base", "leaves no features"),
+    Wrong(
+        "a minibatch that cannot be grouped",
+        "[discriminator.stddev]\ngroup_size = 3  # <-",
+        "discriminator.stddev.group_size",
+        "cannot be divided into groups of 3",
+    ),
     Wrong("too many devices", "[schedule]\ndevices = 64  # <-", "schedule.devices", "cannot be shared by 64 devices"),
     Wrong(
         "a key of another schedule",
