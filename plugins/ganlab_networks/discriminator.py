@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import torch
-from ganlab_layers.fade import fade_in
-from ganlab_layers.resampling import downscale
-from ganlab_layers.stddev import append_features
 from torch import Tensor, nn
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape, Layer
+from ganlab_layers.fade import fade_in
+from ganlab_layers.resampling import downscale
+from ganlab_layers.stddev import append_features
 from ganlab_networks.features import level_name
 from ganlab_networks.style import Style
 from ganlab_networks.tf_named import TfNamed

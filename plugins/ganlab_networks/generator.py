@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from ganlab_layers.fade import fade_in
-from ganlab_layers.resampling import upscale
 from torch import Tensor, nn
 
+from ganlab_layers.fade import fade_in
+from ganlab_layers.resampling import upscale
 from ganlab_networks.features import level_name
 from ganlab_networks.style import Style
 from ganlab_networks.tf_named import TfNamed

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from ganlab_layers.fade import fade_in
-from ganlab_layers.resampling import downscale, upscale
 from torch import Tensor, nn
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape
+from ganlab_layers.fade import fade_in
+from ganlab_layers.resampling import downscale, upscale
 from ganlab_networks.features import level_name
 from ganlab_networks.style import Style
 

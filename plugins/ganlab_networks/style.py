@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import attrs
-from ganlab_layers.convolution import Convolution
-from ganlab_layers.linear import Linear, LinearToMaps
 
 from ganlab.interfaces import Normalization, WeightScaling
+from ganlab_layers.convolution import Convolution
+from ganlab_layers.linear import Linear, LinearToMaps
 
 
 @attrs.frozen

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 import numpy as np
-from ganlab_layers.weighted import WeightedLayer
 
 from ganlab.errors import GanlabError
+from ganlab_layers.weighted import WeightedLayer
 from ganlab_networks.discriminator import Discriminator, LastBlock, ShrinkingBlock
 from ganlab_networks.features import level_name
 from ganlab_networks.generator import FirstBlock, Generator, GrowingBlock

@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ganlab.errors import GanlabError
 from ganlab_layers.discrimination import MinibatchDiscrimination
 from ganlab_layers.linear import LinearToMaps
 from ganlab_layers.weighted import WeightedLayer
-from ganlab_normalizations.normalizations import Batch, Layer
-from ganlab_normalizations.scalings import MeasuredScale
-
-from ganlab.errors import GanlabError
 from ganlab_networks.discriminator import Discriminator, LastBlock, ShrinkingBlock
 from ganlab_networks.features import level_name
 from ganlab_networks.generator import FirstBlock, Generator, GrowingBlock
 from ganlab_networks.mnist_modules import MnistDiscriminator, MnistGenerator
 from ganlab_networks.names import Array, Binding, assign_all, check_all_bound, same, single
+from ganlab_normalizations.normalizations import Batch, Layer
+from ganlab_normalizations.scalings import MeasuredScale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
+from ganlab.interfaces import ImageShape
 from ganlab_layers.components import Empty, MinibatchStddev
 from ganlab_networks.pggan import PgganDiscriminator, PgganGenerator
 from ganlab_normalizations.components import NoNormalization, Pixel
 from ganlab_normalizations.scaling_components import Equalized
-from torch import Tensor, nn
-
-from ganlab.interfaces import ImageShape
 
 
 def generator(**changes: Any) -> PgganGenerator:

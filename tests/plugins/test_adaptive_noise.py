@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from ganlab_losses.least_squares import Lsgan
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ganlab_losses.least_squares import Lsgan
 
 from .passes import scored
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import pytest
-from ganlab_datasets.pixel_faces import FOLDER, PixelFaces
-from ganlab_datasets.shards import Shards
-from ganlab_datasets.synthetic import Synthetic
 
 from ganlab.data.pack import pack
 from ganlab.data.verify import problems
 from ganlab.errors import DataError
+from ganlab_datasets.pixel_faces import FOLDER, PixelFaces
+from ganlab_datasets.shards import Shards
+from ganlab_datasets.synthetic import Synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
 from ganlab_losses.classification import Hinge, NonSaturating
 from ganlab_losses.least_squares import Lsgan
 from ganlab_losses.wasserstein import Wgan, WganGp

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+
+from ganlab.errors import GanlabError
 from ganlab_layers.components import Empty, MinibatchStddev
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_networks.mnist import MnistDiscriminator, MnistGenerator
 from ganlab_normalizations.components import Batch
 from ganlab_normalizations.scaling_components import NoScaling
-
-from ganlab.errors import GanlabError
 
 from .networks import build, normal
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+from ganlab.errors import GanlabError
 from ganlab_metrics.components import MultiScaleSimilarity
 from ganlab_metrics.images import box_downscaled
 from ganlab_metrics.ms_ssim import gaussian_window, similarity
-
-from ganlab.errors import GanlabError
 
 Images = npt.NDArray[np.uint8]
 

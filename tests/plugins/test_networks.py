@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+
+from ganlab.errors import GanlabError
+from ganlab.interfaces import ImageShape
 from ganlab_layers.components import Empty, MinibatchDiscrimination, MinibatchStddev, MultiplicativeNoise
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_normalizations.components import Batch, Instance, Layer, NoNormalization, Pixel
 from ganlab_normalizations.scaling_components import Equalized, NoScaling, Spectral
-
-from ganlab.errors import GanlabError
-from ganlab.interfaces import ImageShape
 
 from .networks import build, discriminator, generator, normal
 

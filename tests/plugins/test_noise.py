@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from ganlab_layers.components import MultiplicativeNoise
 
 from .networks import normal

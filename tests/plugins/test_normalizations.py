@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ganlab_normalizations.components import Batch, Instance, Layer, NoNormalization, Pixel
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ganlab_normalizations.components import Batch, Instance, Layer, NoNormalization, Pixel
 
 from .networks import normal
 

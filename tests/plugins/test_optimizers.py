@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor, nn
+
 from ganlab_optimizers.adam import Adam
 from ganlab_optimizers.simple import RmsProp, Sgd
-from torch import Tensor, nn
 
 RATE, BETA1, BETA2, EPSILON = 0.05, 0.3, 0.95, 1e-3
 LARGE_EPSILON = Adam(learning_rate=RATE, beta1=BETA1, beta2=BETA2, epsilon=EPSILON)

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from ganlab_losses.regularizers import R1, R2, AcGan
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, DiscriminatorPass
+from ganlab_losses.regularizers import R1, R2, AcGan
 
 from .passes import SmallCritic, discriminator_pass, generated, scored
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ganlab_layers.convolution import Convolution
 from ganlab_layers.fade import fade_in, select_lod
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_normalizations.scaling_components import Equalized
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from .networks import initialize, normal
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import attrs
 import pytest
-from ganlab_schedules.fade_first import FadeFirst
-from ganlab_schedules.fixed import Fixed
-from ganlab_schedules.progressive import Progressive
-from ganlab_schedules.settings import Settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlab.interfaces import BuiltSchedule, Stage
+from ganlab_schedules.fade_first import FadeFirst
+from ganlab_schedules.fixed import Fixed
+from ganlab_schedules.progressive import Progressive
+from ganlab_schedules.settings import Settings
 
 resolutions = st.sampled_from([4, 8, 16, 32, 64, 256, 1024])
 counts = st.integers(0, 500)

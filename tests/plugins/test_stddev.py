@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from ganlab_layers.components import MinibatchStddev
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlab.errors import GanlabError
+from ganlab_layers.components import MinibatchStddev
 
 from .networks import normal
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.stats import wasserstein_distance
+
+from ganlab.errors import GanlabError
 from ganlab_metrics.components import SlicedWasserstein
 from ganlab_metrics.images import ImageSource, box_downscaled
 from ganlab_metrics.patches import descriptors, draw_centres, sliced_distance, standardize
 from ganlab_metrics.pyramid import doubled, halved, laplacian_levels
 from ganlab_metrics.swd import SlicedWassersteinMetric
-from scipy.stats import wasserstein_distance
-
-from ganlab.errors import GanlabError
 
 Images = npt.NDArray[np.uint8]
 SMALL: dict[str, Any] = {"patches_per_image": 16, "directions": 32, "direction_repeats": 2}

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from ganlab.errors import GanlabError
 from ganlab_layers.components import MinibatchDiscrimination, MultiplicativeNoise
 from ganlab_networks.tf_names import load_tf_variables, tf_variables
 from ganlab_networks.theano_names import load_theano_parameters, theano_parameters
 from ganlab_normalizations.components import Batch, Instance, Layer
 from ganlab_normalizations.scaling_components import Equalized, NoScaling, Spectral
-
-from ganlab.errors import GanlabError
 
 from .networks import build, discriminator, generator, normal
 from .test_mnist_networks import discriminator as mnist_discriminator

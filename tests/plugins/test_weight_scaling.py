@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from ganlab_layers.convolution import Convolution
 from ganlab_layers.linear import Linear, LinearToMaps
 from ganlab_layers.weighted import HE_GAIN

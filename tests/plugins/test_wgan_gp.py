@@ -6,11 +6,11 @@ from typing import Literal
 
 import pytest
 import torch
-from ganlab_losses.built.gradients import mixed_images, norms
-from ganlab_losses.wasserstein import WganGp
 from torch import Tensor, nn
 
 from ganlab.interfaces import Critique
+from ganlab_losses.built.gradients import mixed_images, norms
+from ganlab_losses.wasserstein import WganGp
 
 from .passes import SmallCritic, discriminator_pass, generated
 

@@ -5,10 +5,10 @@ import math
 
 import pytest
 
+from ganlab.recipe.tracking import TrackSettings
 from ganlab.track import sent
 from ganlab.track.mlflow.client import MlflowStore
 from ganlab.track.mlflow.delivery import Delivery
-from ganlab.recipe.tracking import TrackSettings
 
 from .conftest import train
 

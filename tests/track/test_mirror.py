@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from ganlab.cli.sync import sync
 from ganlab.errors import GanlabError
-from ganlab.track.mlflow import Mirror
 from ganlab.recipe.tracking import TrackSettings
+from ganlab.track.mlflow import Mirror
 
 from .conftest import train
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganlab.track.mlflow import Mirror
 from ganlab.recipe.tracking import TrackSettings
+from ganlab.track.mlflow import Mirror
 
 GENERATE = """
 import sys

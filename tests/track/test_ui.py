@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from ganlab.cli.ui import ui
 from ganlab.errors import GanlabError
-from ganlab.track.mlflow.delivery import Delivery
 from ganlab.recipe.tracking import TrackSettings
+from ganlab.track.mlflow.delivery import Delivery
 
 from .conftest import train, wait_until
 

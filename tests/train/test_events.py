@@ -8,8 +8,6 @@ from typing import Any
 
 import attrs
 import pytest
-from ganlab_schedules.fade_first import FadeFirst
-from ganlab_schedules.progressive import Progressive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +28,8 @@ from ganlab.train.events import (
     UpdateTogether,
     events,
 )
+from ganlab_schedules.fade_first import FadeFirst
+from ganlab_schedules.progressive import Progressive
 
 
 def schedule(**parameters: Any) -> BuiltSchedule:

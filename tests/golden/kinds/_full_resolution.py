@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import torch
+
 from ganlab_layers.resampling import downscale, upscale
 
 from ._tf_networks import level

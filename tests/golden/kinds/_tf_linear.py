@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor, nn
+
 from ganlab_layers.fade import fade_in
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_networks.features import level_name
 from ganlab_networks.tf_names import tf_layers
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+
+from ganlab.interfaces import ImageShape
 from ganlab_layers.components import Empty, MinibatchStddev
 from ganlab_networks.discriminator import Discriminator
 from ganlab_networks.generator import Generator
@@ -13,8 +15,6 @@ from ganlab_networks.pggan import PgganDiscriminator, PgganGenerator
 from ganlab_networks.tf_names import load_tf_variables, tf_bindings, tf_variables
 from ganlab_normalizations.components import NoNormalization, Pixel
 from ganlab_normalizations.scaling_components import Equalized, NoScaling
-
-from ganlab.interfaces import ImageShape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
 from ganlab_losses.least_squares import Lsgan
 from ganlab_losses.regularizers import AcGan
 from ganlab_losses.wasserstein import WganGp
-
-from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
 
 from ._full_resolution import AtLod
 from ._tf_networks import level

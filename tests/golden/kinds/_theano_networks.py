@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import torch
+from torch import Tensor, nn
+
+from ganlab.interfaces import ImageShape, Normalization, WeightScaling
+from ganlab.interfaces import Layer as LayerComponent
 from ganlab_layers.components import Empty, MinibatchDiscrimination, MinibatchStddev, MultiplicativeNoise
 from ganlab_networks.mnist import MnistDiscriminator, MnistGenerator
 from ganlab_networks.pggan import PgganDiscriminator, PgganGenerator
 from ganlab_networks.theano_names import load_theano_parameters, theano_bindings
 from ganlab_normalizations.components import Batch, Layer, NoNormalization, Pixel
 from ganlab_normalizations.scaling_components import Equalized, NoScaling
-from torch import Tensor, nn
-
-from ganlab.interfaces import ImageShape, Normalization, WeightScaling
-from ganlab.interfaces import Layer as LayerComponent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from ganlab_networks.tf_names import tf_bindings, tf_layers
 from torch import Tensor, nn
+
+from ganlab_networks.tf_names import tf_bindings, tf_layers
 
 from ._tf_linear import discriminator_layers, generator_layers
 from ._tf_networks import discriminator_component, generator_component, image_shape

@@ -7,6 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from ganlab_layers.components import MinibatchStddev
 from ganlab_layers.convolution import Convolution
 from ganlab_layers.linear import Linear
@@ -14,8 +17,6 @@ from ganlab_layers.resampling import downscale, upscale
 from ganlab_layers.weighted import HE_GAIN
 from ganlab_normalizations.components import Pixel
 from ganlab_normalizations.scaling_components import Equalized, NoScaling
-from torch import Tensor
-from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from ..golden import Array, Case

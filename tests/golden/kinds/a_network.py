@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_networks.tf_names import tf_layers, tf_variables
-from torch import Tensor
 
 from ._tf_linear import discriminator_layers, generator_layers
 from ._tf_networks import Player, TfPair, build, level

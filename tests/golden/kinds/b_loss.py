@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import torch
+
+from ganlab.interfaces import DiscriminatorPass, GeneratorPass
 from ganlab_losses.built.gradients import mixed_images, score_gradients
 from ganlab_losses.regularizers import AcGan
 from ganlab_losses.wasserstein import WganGp
-
-from ganlab.interfaces import DiscriminatorPass, GeneratorPass
 
 from ._full_resolution import AtLod
 from ._tf_networks import TfPair, build

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+
 from ganlab_losses.least_squares import Lsgan
 
 if TYPE_CHECKING:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from ganlab_layers.components import MinibatchDiscrimination, MinibatchStddev, MultiplicativeNoise
 from ganlab_layers.convolution import Convolution
 from ganlab_layers.fade import select_lod
@@ -16,8 +19,6 @@ from ganlab_layers.resampling import downscale, upscale
 from ganlab_layers.weighted import HE_GAIN, WeightedLayer
 from ganlab_normalizations.components import Layer, Pixel
 from ganlab_normalizations.scaling_components import Equalized
-from torch import Tensor
-from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from collections.abc import Callable

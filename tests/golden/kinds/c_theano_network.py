@@ -6,10 +6,10 @@ import copy
 from typing import TYPE_CHECKING
 
 import torch
-from ganlab_layers.resampling import downscale, upscale
-from ganlab_networks.theano_names import theano_bindings, theano_parameters
 
 from ganlab.train.average import average_
+from ganlab_layers.resampling import downscale, upscale
+from ganlab_networks.theano_names import theano_bindings, theano_parameters
 
 from ._tf_networks import level
 from ._theano_networks import TheanoPair, build

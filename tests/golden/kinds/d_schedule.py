@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from ganlab_schedules.progressive import Progressive
-from ganlab_schedules.settings import SettingsSchedule
 
 from ganlab.interfaces import Stage
+from ganlab_schedules.progressive import Progressive
+from ganlab_schedules.settings import SettingsSchedule
 
 from ..golden import Case
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from ganlab_metrics.components import MultiScaleSimilarity
 from ganlab_metrics.ms_ssim import gaussian_window, similarity
 

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 import numpy.typing as npt
+
 from ganlab_metrics.components import SlicedWasserstein
 from ganlab_metrics.images import box_downscaled
 from ganlab_metrics.patches import descriptors, draw_centres, sliced_distance, standardize

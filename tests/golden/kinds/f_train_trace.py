@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from ganlab_layers.resampling import downscale
-from ganlab_losses.wasserstein import WganGp
-from ganlab_networks.tf_names import load_tf_variables, tf_variables
-from ganlab_optimizers.adam import Adam
 
 from ganlab.train.average import average_
 from ganlab.train.draws import Draws
 from ganlab.train.players import Players
 from ganlab.train.step import Level, Outcome, discriminator_step, generator_step
+from ganlab_layers.resampling import downscale
+from ganlab_losses.wasserstein import WganGp
+from ganlab_networks.tf_names import load_tf_variables, tf_variables
+from ganlab_optimizers.adam import Adam
 
 from ._tf_networks import build, level
 
