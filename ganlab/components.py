@@ -225,7 +225,7 @@ class Structurer:
         for key, item in value.items():
             try:
                 if key_type is int and isinstance(key, str):
-                    if not re.fullmatch("0|[1-9][0-9]*", key):
+                    if not re.fullmatch("0|[1-9][0-9]{0,17}", key):
                         raise ValueError(f"the key must be an integer such as 16, got '{key}'")
                     items[int(key)] = self.converter.structure(item, item_type)
                 else:

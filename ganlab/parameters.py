@@ -78,5 +78,6 @@ def out_of_range(value: Any, metadata: dict[str, Any]) -> str | None:
     }
     for name, bound in metadata["bounds"].items():
         if not tests[name](value, bound):
-            return f"expected {words[name]} {bound:g}, got {value!r}"
+            limit = bound if isinstance(bound, int) else f"{bound:g}"
+            return f"expected {words[name]} {limit}, got {value!r}"
     return None

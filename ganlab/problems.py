@@ -75,8 +75,10 @@ def problems_of(error: BaseException, path: KeyPath = ()) -> list[Problem]:
 def keyed(path: KeyPath, text: str, names: Collection[str]) -> Problem:
     """A problem of a whole table; a text that begins with one of its keys, `fade_images: expected ...`, is that key's.
 
-    Of several keys, `fade_images, stabilize_images: expected ...`, it is the first one's.
+    Of several keys, `fade_images, stabilize_images: expected ...`, it is the first one's; `stddev.averaging: ...` is a
+    key of the table `stddev`.
     """
     keys, colon, rest = text.partition(": ")
-    key, *others = keys.split(", ")
-    return Problem((*path, key), text if others else rest) if colon and key in names else Problem(path, text)
+    first, *others = keys.split(", ")
+    key = first.split(".")
+    return Problem((*path, *key), text if others else rest) if colon and key[0] in names else Problem(path, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Sequence
 from datetime import date, datetime, time
@@ -48,6 +49,22 @@ def strict_literal(value: Any, target: Any) -> Any:
         return value
     near = suggestion(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else ""
     raise ValueError(f"{shown(value)} is not one of {', '.join(map(repr, choices))}{near}")
+
+
+def located(folder: Path, written: str | Path) -> Path:
+    """The absolute path that `written` means in `folder`. Raises `ValueError` for what can be no path.
+
+    Whether something is there, and can be read, is another question.
+    """
+    try:
+        path = (folder / Path(written).expanduser()).resolve()
+        path.stat()
+    except (ValueError, RuntimeError) as error:  # a NUL; no such user's home, and before Python 3.13 a loop of links
+        raise ValueError(f"{shown(str(written))} is no path: {' '.join(str(error).split()).lower()}") from error
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise ValueError(f"{shown(str(written))} is no path: {str(error.strerror).lower()}") from error
+    return path
 
 
 def type_name(target: Any) -> str:

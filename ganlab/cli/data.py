@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,7 +115,10 @@ def pack(
       ganlab data pack torchvision:MNIST data/mnist --resolution 32 --fit pad --download
     """  # noqa: D301 - click wants the control character, to leave the lines as they are
     from ganlab.data.pack import pack as pack_images
+    from ganlab.errors import DataError
 
+    if not math.isfinite(shard_size):
+        raise DataError(f"shard size {shard_size}: must be a number of MiB, such as 256")
     with _progress("packing") as progress:
         report = pack_images(
             source,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ganlab.cli.common import catalog_with_warnings, plugin_option
 from ganlab.errors import GanlabError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @click.command()
@@ -47,6 +52,8 @@ def generate(
     ganlab generate runs/pggan/20261121-120000 --out images --num 64
     ganlab generate runs/pggan/20261121-120000 --out images --num 100 --grid --seed 7
     """  # noqa: D301 - click wants the control character, to leave the lines as they are
+    if truncation is not None and not math.isfinite(truncation):
+        raise GanlabError(f"--truncation {truncation}: expected a number of standard deviations, such as 0.7")
     catalog = catalog_with_warnings(plugin_files)
     if not run.exists():
         raise GanlabError(f"{run}: no such run folder or file")
@@ -54,16 +61,18 @@ def generate(
 
     from ganlab.track.files import naming
     from ganlab.train import samples
-    from ganlab.train.devices import choose_device
     from ganlab.train.export import read_generator
 
+    place = _device(device)
     saved = read_generator(path, catalog)
-    network = saved.network.to(choose_device(device))
+    network = saved.network.to(place)
     latents = samples.sample_latents(seed, num, network.latent_size, "generate")
     if truncation is not None:
         latents = samples.truncated(latents, truncation)
     labels = samples.sample_labels(num, saved.images.label_size)
     if label is not None:
+        if not saved.images.label_size:
+            raise GanlabError(f"--label {label}: the generator was trained without classes; leave --label out")
         if label >= saved.images.label_size:
             raise GanlabError(f"--label {label}: the generator has {saved.images.label_size} classes, counted from 0")
         assert labels is not None
@@ -78,3 +87,14 @@ def generate(
     for number, image in enumerate(images):
         samples.save_png(image, out / f"{number:06d}.png")
     click.echo(f"{out}: {num} images of {saved.resolution}x{saved.resolution}, {0:06d}.png to {num - 1:06d}.png")
+
+
+def _device(name: str) -> torch.device:
+    """The device of --device, which takes what `run.device` takes. Raises `GanlabError`."""
+    from ganlab.recipe.schema import RunTable
+    from ganlab.train.devices import choose_device
+
+    try:
+        return choose_device(RunTable(images=1, device=name).device)
+    except (GanlabError, ValueError) as error:
+        raise GanlabError(f"--device: {str(error).removeprefix('run.device: ')}") from error

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import click
 import filelock
 
+from ganlab.cli.common import catalog_with_warnings, plugin_option
 from ganlab.errors import GanlabError
+from ganlab.plugins import Catalog
 
 
 @click.command()
 @click.argument("run_dirs", metavar="RUN_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--uri", help="MLflow store to send to; by default the one the run was trained with.")
-def sync(run_dirs: tuple[Path, ...], uri: str | None) -> None:
+@plugin_option
+def sync(run_dirs: tuple[Path, ...], uri: str | None, plugin_files: tuple[Path, ...]) -> None:
     """Send MLflow what it does not have yet of the runs in RUN_DIR...
 
     Nothing is sent twice, so it may be called at any time and again after a failure. A run goes to --uri, else to
@@ -24,18 +28,22 @@ def sync(run_dirs: tuple[Path, ...], uri: str | None) -> None:
       ganlab sync runs/pggan/20260101-120000
       ganlab sync runs/pggan/* --uri http://gpu1:5000
     """  # noqa: D301 - click's mark is the character backspace, not a backslash and a b
+    catalog = catalog_with_warnings(plugin_files)
     problems = []
     for run_dir in run_dirs:
         try:
-            deliver(run_dir, uri)
+            deliver(run_dir, uri, catalog)
         except GanlabError as error:
             problems.append(str(error))
     if problems:
         raise GanlabError("\n".join(problems))
 
 
-def deliver(run_dir: Path, uri: str | None) -> None:
-    """Bring MLflow up to date with one run folder. Raises `GanlabError` saying what to do if that cannot be done."""
+def deliver(run_dir: Path, uri: str | None, catalog: Catalog) -> None:
+    """Bring MLflow up to date with one run folder, whose components are in `catalog`.
+
+    Raises `GanlabError` saying what to do if that cannot be done.
+    """
     from ganlab.recipe.tracking import of_recipe
     from ganlab.track import sent, store
     from ganlab.track.folder import RunFolder
@@ -56,11 +64,12 @@ def deliver(run_dir: Path, uri: str | None) -> None:
 
     from ganlab.train.export import load_generator
 
+    make = partial(load_generator, catalog=catalog)
     click.echo(f"{run_dir}: to {target}")
     try:
         # A training that has just ended may need a moment to let go.
         with sending(folder).acquire(timeout=0 if folder.is_in_use() else 10):
-            delivery = Delivery(folder, wanted, uri, load_generator, say=click.echo, progress=progress)
+            delivery = Delivery(folder, wanted, uri, make, say=click.echo, progress=progress)
             status = folder.status()
             killed = status is not None and status.state == "running" and not folder.is_in_use()
             delivery.deliver(state="interrupted" if killed else None, with_model=True)

@@ -44,6 +44,8 @@ def ui(port: int, host: str, uri: str | None, allowed_hosts: str | None) -> None
         return
     refuse_busy_port(host, port)
     database = store.sqlite_path(uri)
+    if database is not None:
+        store.refuse_other_file(database)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", host, "--port", str(port), "--workers", "2"]
     if database is not None:

@@ -6,10 +6,13 @@ Ctrl-C leaves nothing behind. The result does not depend on the number of worker
 
 from __future__ import annotations
 
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+from PIL import Image
 
 import ganlab
 from ganlab.data.codec import encode
@@ -23,7 +26,7 @@ from ganlab.data.staging import check_destination, staged
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     import numpy.typing as npt
@@ -104,9 +107,10 @@ def pack(
     check_destination(destination, force=force)
     if isinstance(source, str | Path):
         source = open_source(str(source), labels=labels, root=root, download=download)
-    channels = {"grey": 1, "rgb": 3}.get(colour) or (3 if source.has_colour() else 1)
+    with _large_images():
+        channels = {"grey": 1, "rgb": 3}.get(colour) or (3 if source.has_colour() else 1)
     stored = resolutions if pyramid else resolutions[-1:]
-    with staged(destination, force=force) as folder:
+    with _large_images(), staged(destination, force=force) as folder:
         writer = _SetWriter(
             folder,
             stored,
@@ -226,7 +230,7 @@ def _write_all(
         with in_order(prepare, total, workers) as results:
             for i, result in enumerate(results):
                 if isinstance(result, str):
-                    skipped.append((source.name(i), result))
+                    skipped.append((_one_line(source.name(i)), _one_line(result)))
                 else:
                     writer.write(result)
                 if progress is not None:
@@ -241,6 +245,23 @@ def _write_all(
         writer.abandon()
         raise
     return skipped
+
+
+@contextmanager
+def _large_images() -> Iterator[None]:
+    """Use images of up to twice Pillow's limit without its warning; larger ones are refused by name.
+
+    Filters belong to the whole process, so that this is for the main thread, around those that load.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def _one_line(text: str) -> str:
+    """`text` with what would move the cursor escaped; bytes of a name that are no UTF-8 stay as they are."""
+    plain = (c if c.isprintable() or "\udc80" <= c <= "\udcff" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(plain)
 
 
 def _check_options(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,10 +59,16 @@ def open_source(text: str, *, labels: str = "auto", root: Path | None = None, do
 
         _only_own_labels(text, labels)
         return open_torchvision(text, labelled=labels == "auto", root=root, download=download)
+    if not text:
+        raise DataError("SRC is empty; a source is a folder (. for this one), an .npz, an IDX file or torchvision:NAME")
     path = Path(text)
-    if path.is_dir():
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    if is_folder:
         return FolderSource(path, labels)
-    if not path.exists():
+    if not exists:
         raise DataError(
             f"{path}: no such file or folder; a source is a folder, an .npz, an IDX file or torchvision:NAME"
         )
@@ -79,7 +86,7 @@ def _only_own_labels(text: str, labels: str) -> None:
 
 
 class FolderSource:
-    """All files of a folder and its sub-folders, sorted by path."""
+    """All files of a folder and its sub-folders, linked ones too, sorted by path."""
 
     def __init__(self, folder: Path, labels: str = "auto") -> None:
         self._folder = folder
@@ -113,7 +120,10 @@ class FolderSource:
     def load(self, i: int) -> Image.Image:
         path = self._folder / self._names[i]
         try:
-            if path.stat().st_size == 0:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise UnusableError("not a regular file")
+            if status.st_size == 0:
                 raise UnusableError("the file is empty")
             image = Image.open(path, formats=FORMATS)
             try:
@@ -143,24 +153,35 @@ class FolderSource:
 
     def _is_coloured(self, name: str) -> bool:
         """By the header alone; a palette counts as colour."""
+        path = self._folder / name
         try:
-            with Image.open(self._folder / name, formats=FORMATS) as image:
+            if not path.is_file():  # a pipe would be waited for
+                return False
+            with Image.open(path, formats=FORMATS) as image:
                 return image.mode not in GREY_MODES
         except Exception:  # whatever is wrong with the file is reported when it is loaded
             return False
 
 
 def _files_below(folder: Path, *, without: Path | None) -> list[str]:
-    left_out = without.resolve() if without is not None else None
+    """Paths relative to `folder`. Links to folders are followed; a folder that is met again is passed over."""
+    left_out = os.path.realpath(without) if without is not None else None
 
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror})")
 
     found = []
-    for parent, _, files in os.walk(folder, onerror=refuse):
+    seen: set[str] = set()
+    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        here = os.path.realpath(parent)
+        if here in seen:
+            folders.clear()
+            continue
+        seen.add(here)
+        folders.sort()  # which of two ways to a folder is taken must not depend on the disk
         for file in files:
             path = Path(parent) / file
-            if left_out is None or path.resolve() != left_out:
+            if left_out is None or os.path.realpath(path) != left_out:
                 found.append(path.relative_to(folder).as_posix())
     return found
 
@@ -171,7 +192,7 @@ def _read_label_file(path: Path) -> dict[str, str]:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such label file; labels are auto, none, folders or a JSON file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a JSON file of labels ({error})") from None
     if not isinstance(content, dict):
         raise DataError(f'{path}: expected {{"file": class, ...}}')
@@ -183,4 +204,4 @@ def _read_label_file(path: Path) -> dict[str, str]:
 
 def _class_order(name: str) -> tuple[int, int, str]:
     """Numbers by value, then names by alphabet."""
-    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
+    return (0, int(name), name) if name.isdecimal() and len(name) < 1000 else (1, 0, name)

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def check_destination(destination: Path, *, force: bool) -> None:
     """Raise `DataError` where something is in the way; `force` may replace a data set, but nothing else."""
-    if not (destination.exists() or destination.is_symlink()):
+    try:
+        taken = destination.exists() or destination.is_symlink()
+    except OSError as error:
+        raise DataError(f"{destination}: cannot be written ({error.strerror})") from None
+    if not taken:
         return
     if not force:
         raise DataError(f"{destination}: exists already; choose another destination or add --force to replace it")

@@ -13,10 +13,10 @@ import attrs
 
 from ganlab.errors import RecipeError
 from ganlab.problems import KeyPath
-from ganlab.recipe.lines import line_numbers
+from ganlab.recipe.lines import DEEPEST, TooDeep, line_numbers
 from ganlab.recipe.schema import shared_data_keys
 from ganlab.recipe.syntax import explain_syntax
-from ganlab.values import shown
+from ganlab.values import located, shown
 
 _BARE_WORD = re.compile(r"[A-Za-z_~./][\w.:/@ ~+-]*")
 _TABLES_THAT_ARE_NO_COMPONENTS = {("run",)}
@@ -81,7 +81,10 @@ def _read(file: Path, above: tuple[Path, ...]) -> Document:
     except (ValueError, RecursionError) as error:
         line, explained = explain_syntax(error, text)
         raise RecipeError([f"{label}{f':{line}' if line else ''}: {explained}"]) from error
-    lines = line_numbers(text)
+    try:
+        lines = line_numbers(text)
+    except TooDeep as error:
+        raise RecipeError([f"{label}:{error.line}: {error}"]) from error
     folder = file.resolve().parent
     origins: dict[KeyPath, Origin] = {(): Origin(label, folder)}
     for path in _paths(data):
@@ -93,7 +96,10 @@ def _read(file: Path, above: tuple[Path, ...]) -> Document:
     where = f"{origins['base',]}: base"
     if not isinstance(base, str):
         raise RecipeError([f"{where}: expected the path of a recipe (a string), got {shown(base)}"])
-    parent_file = (folder / Path(base).expanduser()).resolve()
+    try:
+        parent_file = located(folder, base)
+    except ValueError as error:
+        raise RecipeError([f"{where}: {error}; give the path of a recipe"]) from error
     known = (*above, file.resolve())
     if parent_file in known:
         chain = " -> ".join(path.name for path in (*known, parent_file))
@@ -142,7 +148,9 @@ def override(document: Document, assignment: str) -> Document:
     """The document with `key.path=VALUE` over it, as `--set` gives it. VALUE is TOML; a bare word is a string."""
     key_text, equals, value_text = assignment.partition("=")
     label = f"--set {assignment}"
-    path = tuple(part.strip() for part in key_text.split("."))
+    path = _key_path(key_text)
+    if len(path) > DEEPEST:
+        raise RecipeError([f"--set {TooDeep(path, 1)}"])
     if not equals or not all(path):
         raise RecipeError([f"{label}: expected KEY=VALUE such as loss=lsgan or run.images=1000"])
     if path[0] == "base":
@@ -163,9 +171,27 @@ def override(document: Document, assignment: str) -> Document:
     return merged
 
 
+def _key_path(text: str) -> tuple[str, ...]:
+    """A dotted key as TOML reads it, quotes and all; what is no TOML is only taken apart at its dots."""
+    try:
+        table = {} if re.search(r"[\[\n]", text) else tomllib.loads(f"{text} = 0")
+    except ValueError:
+        table = {}
+    path: list[str] = []
+    inner: Any = table
+    while isinstance(inner, dict) and inner:
+        key, inner = next(iter(inner.items()))
+        path.append(key)
+    return tuple(path) or tuple(part.strip() for part in text.split("."))
+
+
 def _value(label: str, key: str, text: str) -> Any:
     try:
         table = tomllib.loads(f"value = {text}")
+        line_numbers(f"value = {text}")
+    except TooDeep as error:
+        problem = f"nested too deeply; a key has at most {DEEPEST} parts"
+        raise RecipeError([f"--set {key}: {problem}"]) from error
     except (ValueError, RecursionError):
         table = {}
     if list(table) == ["value"]:
@@ -190,7 +216,7 @@ def _set_in_list(document: Document, to_list: KeyPath, rest: Sequence[str], valu
     for step in to_list:
         items = items[step]
     number, *keys = rest
-    if not number.isdecimal() or int(number) >= len(items):
+    if not re.fullmatch("[0-9]{1,9}", number) or int(number) >= len(items):
         known = ", ".join(map(str, range(len(items)))) or "none; the list is empty"
         raise RecipeError([f"{origin}: {'.'.join(map(str, to_list))}: there is no item {number} (items: {known})"])
     here: KeyPath = (*to_list, int(number))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_right
+from collections.abc import Sequence
 
-from ganlab.problems import KeyPath
+from ganlab.problems import KeyPath, dotted
 
 _SPACE = re.compile(r"[ \t]*")
 _SPACE_AND_COMMENTS = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -21,9 +22,20 @@ _STRING = re.compile(
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _OTHER_VALUE = re.compile(r"[^,\]}#\n]+")
 
+DEEPEST = 32
+"""Most parts of a key; components in components need a handful, and what follows is recursive."""
+
+
+class TooDeep(ValueError):
+    """A key of more parts than `DEEPEST`."""
+
+    def __init__(self, path: Sequence[str | int], line: int) -> None:
+        self.line = line
+        super().__init__(f"{dotted(tuple(path[:3]))}...: nested too deeply; a key has at most {DEEPEST} parts")
+
 
 def line_numbers(text: str) -> dict[KeyPath, int]:
-    """Key path to line number (from 1) of every table, key and array item of a valid TOML text."""
+    """Key path to line number (from 1) of every table, key and array item of a valid TOML text. Raises `TooDeep`."""
     return _Walk(text).lines
 
 
@@ -111,6 +123,8 @@ class _Walk:
             self.position += 1
 
     def _note(self, path: KeyPath, line: int) -> KeyPath:
+        if len(path) > DEEPEST:
+            raise TooDeep(path, line)
         self.lines.setdefault(path, line)
         return path
 

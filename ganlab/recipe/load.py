@@ -19,6 +19,7 @@ from ganlab.problems import KeyPath, Problem, Problems, dotted, parameter_names,
 from ganlab.recipe.document import Document, override, read_document
 from ganlab.recipe.rules import broken_rules
 from ganlab.recipe.schema import Recipe, shared_data_keys
+from ganlab.values import located
 
 
 @attrs.frozen
@@ -72,13 +73,22 @@ def _structure(document: Document, catalog: Catalog) -> Recipe:
     try:
         recipe: Recipe = structurer(catalog.registries).table(Recipe, data)
     except Problems as error:
-        problems += error.problems
+        problems += map(_as_written, error.problems)
     else:
-        problems += broken_rules(recipe)
-        if not problems:
+        problems += map(_as_written, broken_rules(recipe))
+        try:
             absolute: Recipe = _absolute_paths(recipe, document, ())
+        except Problems as error:
+            problems += error.problems
+        if not problems:
             return absolute
     raise RecipeError(_explain(document, catalog, problems))
+
+
+def _as_written(problem: Problem) -> Problem:
+    """A problem of the schema's `data.source` is one of the `[data]` that was written."""
+    path = problem.path
+    return Problem(("data", *path[2:]), problem.text) if path[:2] == ("data", "source") else problem
 
 
 def _split_data_table(data: Mapping[str, Any], catalog: Catalog) -> tuple[dict[str, Any], list[Problem]]:
@@ -109,19 +119,23 @@ def _required(data: Mapping[str, Any]) -> Iterable[tuple[int, str]]:
 
 
 def _absolute_paths(value: Any, document: Document, path: KeyPath) -> Any:
-    """Every `Path` parameter made absolute: relative to the recipe file (or the working folder) that wrote it."""
+    """Every `Path` parameter made absolute: relative to the recipe file (or the working folder) that wrote it.
+
+    Raises `Problems` for the first that can be none.
+    """
     changes: dict[str, Any] = {}
     hints = typing.get_type_hints(type(value))
     for attribute in attrs.fields(type(value)):
         inner = getattr(value, attribute.name)
         here = path if (path, attribute.name) == (("data",), "source") else (*path, attribute.name)
         if isinstance(inner, Path) and hints[attribute.name] in (Path, Path | None):
-            changes[attribute.name] = Path(document.origin(here).folder / inner.expanduser()).resolve()
+            changes[attribute.name] = _absolute(inner, document, here)
         elif attrs.has(type(inner)):
             changes[attribute.name] = _absolute_paths(inner, document, here)
         elif isinstance(inner, tuple) and inner and all(isinstance(item, Path) for item in inner):
-            folder = document.origin(here).folder
-            changes[attribute.name] = tuple(Path(folder / item.expanduser()).resolve() for item in inner)
+            changes[attribute.name] = tuple(
+                _absolute(item, document, (*here, number)) for number, item in enumerate(inner)
+            )
         elif isinstance(inner, tuple) and inner and all(attrs.has(type(item)) for item in inner):
             changes[attribute.name] = tuple(
                 _absolute_paths(item, document, (*here, number)) for number, item in enumerate(inner)
@@ -129,13 +143,18 @@ def _absolute_paths(value: Any, document: Document, path: KeyPath) -> Any:
     return attrs.evolve(value, **changes)
 
 
+def _absolute(written: Path, document: Document, here: KeyPath) -> Path:
+    try:
+        return located(document.origin(here).folder, written)
+    except ValueError as error:
+        raise Problems([Problem(here, str(error))]) from error
+
+
 def _explain(document: Document, catalog: Catalog, problems: Sequence[Problem]) -> list[str]:
     lines = []
     left_out = [f"{plugin.name} {plugin.status}: {plugin.reason}" for plugin in catalog.plugins if plugin.reason]
     for problem in problems:
         path = problem.path
-        if path[:2] == ("data", "source"):
-            path = ("data", *path[2:])
         origin = document.origin(path)
         text = problem.text
         if text.startswith("unknown ") and not text.startswith("unknown key") and left_out:

@@ -7,18 +7,22 @@ with them. A text that begins with a parameter, `widths: expected ...`, is repor
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import attrs
 
 from ganlab.errors import GanlabError
-from ganlab.interfaces import Stage
+from ganlab.interfaces import BuiltSchedule, Stage
 from ganlab.problems import KeyPath, Problem, keyed, parameter_names
 from ganlab.recipe.schema import Recipe
 
 _LOOKS = 500
-"""Moments of a run at which the schedule is asked."""
+"""Moments of a run, equally far from each other, at which a schedule is asked in any case."""
+_MOST_LOOKS = 20_000
+"""A schedule whose minibatch changes all the time is not followed to every single image."""
 
 
 def broken_rules(recipe: Recipe) -> list[Problem]:
@@ -47,11 +51,10 @@ def _growth(recipe: Recipe) -> Iterator[Problem]:
         schedule = recipe.schedule.build(
             resolution=recipe.data.resolution, total_images=total, learning_rate=recipe.optimizer.learning_rate
         )
-        looks = [schedule.at(total * look // _LOOKS) for look in range(_LOOKS + 1)]
+        stages = stages_of(schedule, total)
     except (ValueError, GanlabError) as error:
         yield keyed(("schedule",), str(error), parameter_names(type(recipe.schedule)))
         return
-    stages = list({(stage.resolution, stage.minibatch): stage for stage in looks}.values())
     largest = max(stage.resolution for stage in stages)
     if largest > recipe.data.resolution:
         text = f"it grows to {largest}, but the data's resolution is {recipe.data.resolution}"
@@ -59,6 +62,30 @@ def _growth(recipe: Recipe) -> Iterator[Problem]:
         return
     for path, component in _components(recipe, ()):
         yield from _asked(path, component, recipe.data.resolution, stages)
+
+
+def stages_of(schedule: BuiltSchedule, total_images: int) -> list[Stage]:
+    """The first stage of each resolution and minibatch of a run, in the order in which they are trained.
+
+    Between two looks that differ in either, the schedule is asked again in the middle until they are neighbouring
+    images. Where neither ever comes back once it has changed, as when growing, this finds every level, however short.
+    """
+    looks = {moment: schedule.at(moment) for moment in {total_images * n // _LOOKS for n in range(_LOOKS + 1)}}
+    gaps = deque(pairwise(sorted(looks)))
+    while gaps and len(looks) < _MOST_LOOKS:
+        start, stop = gaps.popleft()
+        middle = (start + stop) // 2
+        if start < middle and _what(looks[start]) != _what(looks[stop]):
+            looks[middle] = schedule.at(middle)
+            gaps += [(start, middle), (middle, stop)]
+    found: dict[tuple[int, int], Stage] = {}
+    for moment in sorted(looks):
+        found.setdefault(_what(looks[moment]), looks[moment])
+    return list(found.values())
+
+
+def _what(stage: Stage) -> tuple[int, int]:
+    return stage.resolution, stage.minibatch
 
 
 def _asked(path: KeyPath, component: Any, resolution: int, stages: Sequence[Stage]) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from ganlab.recipe.tracking import TrackSettings
 
 
 def _device(value: str) -> None:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", value):
         raise ValueError(f"'{value}' is no device; expected auto, cpu, cuda, cuda:N or mps")
 
 
@@ -40,7 +40,7 @@ class RunTable:
     precision: Literal["float32", "bfloat16"] = parameter(
         "float32", help="arithmetic of the networks; losses and penalties stay in float32"
     )
-    threads: int = parameter(0, ge=0, help="CPU threads for the arithmetic; 0 leaves torch's choice")
+    threads: int = parameter(0, ge=0, le=4096, help="CPU threads for the arithmetic; 0 leaves torch's choice")
     check_memory: bool = parameter(
         True, help="before training, work out the peak memory of every level and refuse what cannot fit"
     )
@@ -57,8 +57,10 @@ class DataTable:
     blend: Literal["float", "bytes", "none"] = parameter(
         "float", help="how reals are blended during a fade: as floats (TF), truncated to bytes (Theano), or not at all"
     )
-    workers: int = parameter(2, ge=0, help="threads that read and decode images ahead of need")
-    cache_gigabytes: float = parameter(2.0, ge=0, unit="GB", help="decoded images kept in memory if they fit in this")
+    workers: int = parameter(2, ge=0, le=1024, help="threads that read and decode images ahead of need")
+    cache_gigabytes: float = parameter(
+        2.0, ge=0, le=1_000_000, unit="GB", help="decoded images kept in memory if they fit in this"
+    )
 
 
 def shared_data_keys() -> list[str]:

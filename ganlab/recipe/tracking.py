@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
 
 def check_uri(uri: str) -> None:
-    """Raises `ValueError` for an address that MLflow no longer writes to: a folder."""
+    """Raises `ValueError` for an address that is malformed, or that MLflow no longer writes to: a folder."""
+    try:
+        parts = urlsplit(uri)
+        web = parts.scheme in ("http", "https")
+        if web and parts.port is None and parts.hostname is None:  # `port` raises where it is no number
+            raise ValueError("it names no host")
+    except ValueError as error:
+        raise ValueError(
+            f"cannot read this address: {error}; expected one such as sqlite:///mlflow.db or http://host:5000"
+        ) from error
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
         return
     if not re.match(r"[a-z][a-z0-9+.-]*:", uri) and uri not in ("databricks", "databricks-uc"):

@@ -19,7 +19,7 @@ import tomllib
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import attrs
 import filelock
@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 State = Literal["running", "finished", "interrupted", "failed"]
 LOCK_PATIENCE_S = 5.0
 """A process that was just killed may need some seconds to be gone, with a GPU in its hands above all."""
+
+INFO_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "digest": str,
+    "started": str,
+    "resumed": list,
+    "plugins": (dict, list),
+    "tags": dict,
+    "data": dict,
+}
+"""What ganlab reads again from `run.json`."""
 
 
 @attrs.frozen
@@ -67,17 +78,22 @@ class RunFolder:
         folder = cls(path)
         if cls.holds_run(path):
             raise RunError(f"{folder.path} already holds a run; resume it, or give another folder")
-        for part in (folder.path, folder.samples, folder.checkpoints):
-            with naming(part):
-                part.mkdir(parents=True, exist_ok=True)
+        folder._make_parts()
         return folder
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
-        """The folder of a run that was started. Raises `RunError` where there is none."""
+        """The folder of a run that was started; a part that was removed is there again. Raises `RunError` for none."""
         if not cls.holds_run(path):
             raise RunError(f"{path} is no run folder: it has no recipe.toml")
-        return cls(path)
+        folder = cls(path)
+        folder._make_parts()
+        return folder
+
+    def _make_parts(self) -> None:
+        for part in (self.path, self.samples, self.checkpoints):
+            with naming(part):
+                part.mkdir(parents=True, exist_ok=True)
 
     @staticmethod
     def holds_run(path: str | os.PathLike[str]) -> bool:
@@ -124,26 +140,32 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path / 'recipe.toml'}: {error}") from error
 
-    def write_info(self, info: Mapping[str, Any]) -> None:
-        """Keep plain facts about the run.
+    def write_info(self, info: Mapping[str, Any], *, resumed: bool = False) -> None:
+        """Keep plain facts about the run, in place of those there were; call it again when it is `resumed`.
 
         The mirror knows the keys name, seed, digest, plugins (name to version), device, tags (extra MLflow tags) and
         data (with name, digest, and path or source). Versions, `started` and `git_commit` are added unless given;
-        `started` stays what it first was.
+        `started` stays what it first was, and `resumed` lists when the run was resumed.
         """
+        before, now = self.info(), datetime.now(UTC).isoformat(timespec="seconds")
         facts = {
             "ganlab": _version("ganlab"),
             "torch": _version("torch"),
             "python": platform.python_version(),
             "git_commit": _git_commit(),
-            "started": self.info().get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "started": before.get("started") or now,
+            "resumed": [*(before.get("resumed") or ()), *([now] if resumed else [])],
             **info,
         }
         write_atomically(self.path / "run.json", json.dumps(facts, indent=2, default=str) + "\n")
 
     def info(self) -> dict[str, Any]:
-        """What `write_info` kept; empty before."""
-        return read_json(self.path / "run.json")
+        """What `write_info` kept; empty before. Raises `RunError` if the file is damaged."""
+        path = self.path / "run.json"
+        facts = read_json(path)
+        _check_types(path, facts, INFO_TYPES)
+        _check_types(path, facts.get("data") or {}, {"digest": str})
+        return facts
 
     def set_status(self, state: State, images_shown: int, message: str = "") -> None:
         """Keep how far the run has come."""
@@ -152,9 +174,16 @@ class RunFolder:
         write_atomically(self.path / "status.json", json.dumps(attrs.asdict(status)) + "\n")
 
     def status(self) -> Status | None:
-        """What `set_status` kept last; None before."""
-        fields = read_json(self.path / "status.json")
-        return Status(**fields) if fields else None
+        """What `set_status` kept last; None before. Raises `RunError` if the file is damaged."""
+        path = self.path / "status.json"
+        fields = read_json(path)
+        if not fields:
+            return None
+        _check_types(path, fields, {"state": str, "images_shown": int, "message": str})
+        state, images_shown = fields.get("state"), fields.get("images_shown")
+        if state not in get_args(State) or images_shown is None:
+            raise _damaged(path, f"has the state {state!r} at {images_shown!r} images shown")
+        return Status(cast("State", state), images_shown, fields.get("message") or "")
 
     @property
     def checkpoints(self) -> Path:
@@ -186,11 +215,25 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: {error}") from error
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise _damaged(path, f"is no JSON ({error})") from error
     if not isinstance(content, dict):
-        raise RunError(f"{path}: expected a JSON object")
+        raise _damaged(path, "is no JSON object")
     return content
+
+
+def _check_types(path: Path, fields: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> None:
+    """Raises `RunError` for a known key with a value of another type; other keys are of another version."""
+    for key, wanted in types.items():
+        value = fields.get(key)
+        if value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+            raise _damaged(path, f"has {value!r} as {key!r}")
+
+
+def _damaged(path: Path, how: str) -> RunError:
+    return RunError(f"{path}: the file is damaged: it {how}; restore it, or remove it and go on without")
 
 
 def _version(distribution: str) -> str | None:

@@ -44,7 +44,9 @@ class Sent:
 def load(folder: Path, uri: str) -> Sent | None:
     """What the store at `uri` has been sent of the run in `folder`, or None for nothing at all."""
     fields = read_json(folder / RECORD).get("stores", {}).get(without_password(uri))
-    return None if fields is None else Sent(**fields)
+    if fields is None:
+        return None
+    return Sent(**{field.name: fields[field.name] for field in attrs.fields(Sent) if field.name in fields})
 
 
 def save(folder: Path, uri: str, sent: Sent) -> None:

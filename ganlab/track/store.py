@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import urllib.request
 from pathlib import Path
@@ -22,7 +23,7 @@ class StoreUnreachable(GanlabError):
 def resolve_uri(*wishes: str | None, fallback: str | None = None) -> str:
     """The first of `wishes`, MLFLOW_TRACKING_URI and `fallback` that is not empty, else `mlflow.db` in this folder.
 
-    A path in a `sqlite:` address comes back absolute. Raises `GanlabError` for a folder.
+    A path in a `sqlite:` address comes back absolute. Raises `GanlabError` for a folder and a malformed address.
     """
     named = [wish for wish in (*wishes, os.environ.get("MLFLOW_TRACKING_URI"), fallback) if wish]
     uri = named[0] if named else f"sqlite:///{DATABASE}"
@@ -40,6 +41,19 @@ def sqlite_path(uri: str) -> Path | None:
     return None if rest == uri or not rest else Path(unquote(rest)).absolute()
 
 
+def refuse_other_file(database: Path) -> None:
+    """Raises `GanlabError` where something that is no SQLite database has the place of one."""
+    try:
+        with open(database, "rb") as file:
+            beginning = file.read(16)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise GanlabError(f"cannot read {database}: {error.strerror or error}; name another MLflow store") from error
+    if beginning not in (b"", b"SQLite format 3\0"):
+        raise GanlabError(f"{database} is no SQLite database; move it away, or name another MLflow store")
+
+
 def old_runs(folder: Path) -> Path | None:
     """The folder of runs that MLflow before 3.7 left in `folder`, which no store of today shows, or None."""
     old = folder / ARTIFACTS
@@ -48,7 +62,10 @@ def old_runs(folder: Path) -> Path | None:
 
 def without_password(uri: str) -> str:
     """The address as it may be shown and kept in a run folder."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # malformed: whatever may be a password goes
+        return re.sub(r"//[^/]*@", "//", uri)
     if parts.password is None:
         return uri
     host = parts.netloc.rpartition("@")[2]

@@ -12,6 +12,7 @@ from ganlab.errors import RunError
 from ganlab.recipe import LoadedRecipe, differences, digest
 from ganlab.track.files import naming
 from ganlab.track.folder import RunFolder
+from ganlab.values import located
 
 Plan = Literal["start", "resume", "done"]
 
@@ -32,17 +33,29 @@ def choose_folder(loaded: LoadedRecipe, run_dir: Path | None, *, resume: bool, r
     with `resume` and refused without. Raises `RunError` for a changed recipe, naming the keys.
     """
     if run_dir is not None:
+        try:
+            located(Path.cwd(), run_dir.absolute())
+        except ValueError as error:
+            raise RunError(f"--run-dir: {error}; give another one") from error
         return _in_folder(loaded, run_dir.absolute(), resume=resume)
     home = runs / loaded.name
     if resume:
         for path in sorted(home.glob("*"), reverse=True):
-            if RunFolder.holds_run(path):
-                folder = RunFolder.open(path)
-                status = folder.status()
-                unfinished = status is None or status.state != "finished"
-                if unfinished and folder.info().get("digest") == digest(loaded.plain()):
-                    return Choice(path.absolute(), "resume")
+            if _is_unfinished(path, digest(loaded.plain())):
+                return Choice(path.absolute(), "resume")
     return Choice(_new_folder(home).absolute(), "start")
+
+
+def _is_unfinished(path: Path, wanted: str) -> bool:
+    """Whether there is an unfinished run of the recipe with the digest `wanted`; of a damaged run there is not."""
+    try:
+        if not RunFolder.holds_run(path):
+            return False
+        folder = RunFolder.open(path)
+        status = folder.status()
+        return (status is None or status.state != "finished") and folder.info().get("digest") == wanted
+    except (RunError, OSError):
+        return False
 
 
 def _in_folder(loaded: LoadedRecipe, path: Path, *, resume: bool) -> Choice:

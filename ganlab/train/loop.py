@@ -59,5 +59,6 @@ def train(
                 trainer.save_checkpoint(stage, reached)
                 return "interrupted", images_shown
             case Finish(stage=stage):
+                trainer.save_generator(stage, images_shown)
                 stage_ended(stage, images_shown)
     return "finished", images_shown

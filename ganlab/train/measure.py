@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.errors import GanlabError
+from ganlab.track.journal import read
 from ganlab.train.samples import generate, sample_labels, sample_latents
 from ganlab.train.trainer import Trainer
 
@@ -17,7 +18,9 @@ Images = Callable[[int, int], npt.NDArray[np.uint8]]
 def measure_at_end(trainer: Trainer, images_shown: int, say: Callable[[str], None]) -> None:
     """Measure every metric of the recipe on fresh latents and journal it; one that cannot be measured is said so."""
     recipe = trainer.recipe
-    if not recipe.metrics:
+    entries = read(trainer.folder.path)
+    done = bool(entries) and any(name.startswith("metric/") for name in entries[-1].values)
+    if not recipe.metrics or done:  # done: a process that was killed at the very end wrote them
         return
     stage = trainer.schedule.at(images_shown)  # a run may end before it has grown to the data's resolution
     resolution = stage.resolution

@@ -1,7 +1,8 @@
 """Does every level fit? Worked out before training by running each level's step on tensors without content.
 
-On torch's meta device a step allocates nothing but goes through the same operations; following the life of every
-tensor gives the peak, for any device, in a moment. Workspaces of the kernels are not in it, hence the margin.
+Fake tensors have a device, a type and a shape but no content: a step with them allocates nothing and goes through the
+same operations, autocast included. Following the life of every tensor gives the peak in a moment. Workspaces of the
+kernels are not in it, hence the margin.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ganlab.errors import TrainingFailed
 from ganlab.interfaces import BuiltSchedule, ImageShape, Stage
+from ganlab.recipe.rules import stages_of
 from ganlab.recipe.schema import Recipe
 from ganlab.train.devices import autocast
 from ganlab.train.draws import Draws
-from ganlab.train.players import Players, build_players
+from ganlab.train.players import Players, bare_players
 from ganlab.train.step import Level, Outcome, discriminator_step, generator_step, joint_step
 
 MARGIN = 1.25
@@ -71,52 +74,53 @@ class _Following(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch l
         self.alive -= size
 
 
-def level_memory(recipe: Recipe, schedule: BuiltSchedule, images: ImageShape) -> list[LevelMemory]:
+def level_memory(
+    recipe: Recipe, schedule: BuiltSchedule, images: ImageShape, device: torch.device
+) -> list[LevelMemory]:
     """The peak of one step of every level at its largest minibatch, faded half in, optimizer state included."""
-    return [LevelMemory(stage, _peak(recipe, images, stage)) for stage in largest_stages(schedule, recipe.run.images)]
+    stages = largest_stages(schedule, recipe.run.images)
+    return [LevelMemory(stage, _peak(recipe, images, stage, device)) for stage in stages]
 
 
 def largest_stages(schedule: BuiltSchedule, total_images: int) -> list[Stage]:
-    """For each resolution the stage with the largest minibatch, found by looking along the schedule."""
+    """For each resolution the stage with the largest minibatch."""
     largest: dict[int, Stage] = {}
-    looks = 2000
-    for look in range(looks + 1):
-        stage = schedule.at(total_images * look // looks)
+    for stage in stages_of(schedule, total_images):
         if stage.resolution not in largest or stage.minibatch > largest[stage.resolution].minibatch:
             largest[stage.resolution] = stage
     return list(largest.values())
 
 
-def _peak(recipe: Recipe, images: ImageShape, stage: Stage) -> int:
+def _peak(recipe: Recipe, images: ImageShape, stage: Stage, device: torch.device) -> int:
     following = _Following()
-    with following:
-        players = build_players(recipe, images, "meta")
-        optimizers = [
-            recipe.optimizer.build(network.parameters()) for network in (players.generator, players.discriminator)
-        ]
-        for outcome, optimizer in zip(_step(recipe, players, images, stage), reversed(optimizers), strict=True):
-            parameters = optimizer.param_groups[0]["params"]
+    with FakeTensorMode(), following, device:
+        players = bare_players(recipe, images)
+        for outcome in _step(recipe, players, images, stage, device):
             # Two moments beside each gradient, as Adam keeps them.
-            held = [torch.empty_like(p) for p, g in zip(parameters, outcome.gradients, strict=True) if g is not None]
-            following.alive += 2 * sum(tensor.untyped_storage().nbytes() for tensor in held)
+            held = sum(gradient.untyped_storage().nbytes() for gradient in outcome.gradients if gradient is not None)
+            following.alive += 2 * held
             following.peak = max(following.peak, following.alive)
+            del outcome
     return following.peak
 
 
-def _step(recipe: Recipe, players: Players, images: ImageShape, stage: Stage) -> Iterator[Outcome]:
-    """(discriminator, generator) outcomes of one step on the meta device."""
-    minibatch, meta = stage.minibatch, torch.device("meta")
-    reals = torch.empty(minibatch, images.channels, stage.resolution, stage.resolution, device=meta)
-    labels = torch.empty(minibatch, images.label_size, device=meta) if images.label_size else None
+def _step(
+    recipe: Recipe, players: Players, images: ImageShape, stage: Stage, device: torch.device
+) -> Iterator[Outcome]:
+    """(discriminator, generator) outcomes of one step on tensors without content."""
+    minibatch = stage.minibatch
+    reals = torch.empty(minibatch, images.channels, stage.resolution, stage.resolution, device=device)
+    labels = torch.empty(minibatch, images.label_size, device=device) if images.label_size else None
     widths: Sequence[int] = players.discriminator.noise_channels(stage.resolution)
-    noise = [torch.empty(minibatch, width, device=meta) for width in widths]
+    noise = [torch.empty(minibatch, width, device=device) for width in widths]
     draws = Draws(
-        latents=torch.empty(minibatch, players.generator.latent_size, device=meta),
-        mixing_factors=torch.empty(minibatch, 1, 1, 1, device=meta),
+        latents=torch.empty(minibatch, players.generator.latent_size, device=device),
+        mixing_factors=torch.empty(minibatch, 1, 1, 1, device=device),
         noise={"reals": noise, "fakes": noise, "mixed": noise},
     )
-    level = Level(stage.resolution, torch.empty((), device=meta))
-    context = autocast(torch.device("cpu"), recipe.run.precision)
+    enlargement = images.resolution // stage.resolution
+    level = Level(stage.resolution, torch.empty((), device=device), enlargement)
+    context = autocast(device, recipe.run.precision)
     if recipe.updates.together:
         yield from joint_step(players, reals, labels, draws, level, context)
     else:
@@ -135,9 +139,12 @@ def free_bytes(device: torch.device) -> int | None:
     if meminfo.exists():
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         free.append(int(fields["MemAvailable"].split()[0]) * 1024)
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and used.exists() and limit.read_text().strip().isdecimal():
-        free.append(int(limit.read_text()) - int(used.read_text()))
+    group = Path("/sys/fs/cgroup")
+    limit, used, parts = group / "memory.max", group / "memory.current", group / "memory.stat"
+    if limit.exists() and used.exists() and parts.exists() and limit.read_text().strip().isdecimal():
+        statistics = dict(line.split() for line in parts.read_text().splitlines())
+        reclaimable = int(statistics.get("inactive_file", 0))  # page cache, which the kernel gives back
+        free.append(int(limit.read_text()) - int(used.read_text()) + reclaimable)
     return min(free) if free else None
 
 
@@ -149,7 +156,8 @@ def refuse_what_cannot_fit(levels: Sequence[LevelMemory], device: torch.device) 
     too_large = [level for level in levels if level.peak_bytes * MARGIN > free]
     if too_large:
         lines = [
-            f"{level} is more than the {free / 2**20:,.0f} MiB free on {device}; set schedule.minibatches."
+            f"{level}, {level.peak_bytes * MARGIN / 2**20:,.0f} with what kernels need beside it, is more than the "
+            f"{free / 2**20:,.0f} MiB free on {device}; set schedule.minibatches."
             f"{level.stage.resolution} lower, use narrower networks, or stop at a lower data.resolution"
             for level in too_large
         ]

@@ -13,21 +13,24 @@ import torch
 
 from ganlab.data.feed import Feed
 from ganlab.errors import DataError, GanlabError, RunError, TrainingFailed
-from ganlab.interfaces import ImageSet, ImageShape, RunInfo, Stage
-from ganlab.recipe import LoadedRecipe, digest
-from ganlab.track.files import write_atomically
+from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, RunInfo, Stage
+from ganlab.recipe import LoadedRecipe, Recipe, digest
+from ganlab.track.files import remove_leftovers, write_atomically
 from ganlab.track.folder import RunFolder
+from ganlab.track.store import reason
 from ganlab.train.choose import Choice
 from ganlab.train.devices import choose_device, prepare_arithmetic
+from ganlab.train.events import Position
 from ganlab.train.export import load_generator
 from ganlab.train.loop import train
 from ganlab.train.measure import measure_at_end
-from ganlab.train.memory import level_memory, refuse_what_cannot_fit
+from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
 from ganlab.train.players import build_players
 from ganlab.train.samples import enlarge, save_grid
 from ganlab.train.state import checkpoints
 from ganlab.train.stop import StopRequest, listening_for_stop
-from ganlab.train.tally import NonFiniteLoss
+from ganlab.train.tally import NonFinite
+from ganlab.train.tensors import DamagedFileError
 from ganlab.train.trainer import Listener, Trainer
 
 Say = Callable[[str], None]
@@ -47,7 +50,8 @@ def run(loaded: LoadedRecipe, choice: Choice, *, say: Say, listener: Listener | 
         finally:
             trainer.feed.close()
             if mirror is not None:
-                mirror.close()
+                # A first Ctrl-C now ends the waiting; one that ended the training does not count.
+                mirror.close(give_up=(lambda: False) if stop() else stop)
 
 
 def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say) -> Trainer:
@@ -62,16 +66,12 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say) -
         total_images=recipe.run.images,
         learning_rate=recipe.optimizer.learning_rate,
     )
-    if recipe.run.check_memory:
-        levels = level_memory(recipe, schedule, images)
-        say("peak memory by level: " + "; ".join(map(str, levels)))
-        refuse_what_cannot_fit(levels, device)
+    _look_ahead(recipe, schedule, images, source, device, say)
     facts = _facts(loaded, source, device)
-    if fresh:
-        folder.write_info(facts)
-        folder.write_recipe(loaded.toml())
-    else:
+    if not fresh:
         _same_data(folder, source)
+    folder.write_info(facts, resumed=not fresh)
+    folder.write_recipe(loaded.toml())  # on resume too: what decides no number, such as [track], may have changed
     feed = Feed(
         source,
         seed=recipe.run.seed,
@@ -92,6 +92,23 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say) -
     )
 
 
+def _look_ahead(
+    recipe: Recipe, schedule: BuiltSchedule, images: ImageShape, source: ImageSet, device: torch.device, say: Say
+) -> None:
+    """Find out now what would end the run at a later level: data that cannot be read, memory that is not there."""
+    for resolution in sorted({stage.resolution for stage in largest_stages(schedule, recipe.run.images)}):
+        source.images(resolution, [0])
+    if not recipe.run.check_memory:
+        return
+    try:
+        levels = level_memory(recipe, schedule, images, device)
+    except Exception as error:  # somebody's component may not work without content; that is no reason not to train
+        say(f"peak memory cannot be worked out beforehand ({reason(error)})")
+        return
+    say("peak memory by level: " + "; ".join(map(str, levels)))
+    refuse_what_cannot_fit(levels, device)
+
+
 def image_shape(loaded: LoadedRecipe, source: ImageSet) -> ImageShape:
     """What the networks are built for. Raises `DataError` where the data cannot serve the recipe."""
     data = loaded.recipe.data
@@ -106,22 +123,11 @@ def image_shape(loaded: LoadedRecipe, source: ImageSet) -> ImageShape:
 
 def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say) -> int:
     folder = trainer.folder
-    position = None
-    found = checkpoints(folder.checkpoints)
-    while found:
-        newest = found.pop()
-        try:
-            position = trainer.restore(newest)
-        except RunError as error:
-            say(f"{error}; trying the checkpoint before it")
-            continue
-        say(f"resuming at {position.images_shown:,} images shown")
-        break
+    position = _resume(trainer, say)
     if position is None:
         folder.journal.truncate_after(-1)
         _save_reals(trainer)
-    reached = position.images_shown if position else 0
-    folder.set_status("running", reached)
+    folder.set_status("running", trainer.images_shown)
     observers.call("before_run")
     try:
         outcome, reached = train(
@@ -132,7 +138,7 @@ def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say)
         )
         if outcome == "finished":
             measure_at_end(trainer, reached, say)
-    except NonFiniteLoss as error:
+    except NonFinite as error:
         path = folder.path / "failure.json"
         write_atomically(path, json.dumps(trainer.explain(error), indent=2) + "\n")
         folder.set_status("failed", error.images_shown, str(error))
@@ -141,13 +147,45 @@ def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say)
         remedy = "a lower optimizer.learning_rate, or another loss, usually helps"
         last = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         raise TrainingFailed(f"{error}; {last}; the batch is named in {path}; {remedy}") from error
+    except KeyboardInterrupt:  # Ctrl-C a second time: nothing is saved, what was saved before is good
+        folder.set_status("interrupted", trainer.images_shown)
+        observers.call("after_run", outcome="interrupted")
+        raise
     except BaseException as error:
-        folder.set_status("failed", reached, f"{type(error).__name__}: {error}")
+        folder.set_status("failed", trainer.images_shown, f"{type(error).__name__}: {error}")
         observers.call("after_run", outcome="failed")
         raise
     folder.set_status(outcome, reached)
     observers.call("after_run", outcome=outcome)
     return stop.exit_code if outcome == "interrupted" else 0
+
+
+def _resume(trainer: Trainer, say: Say) -> Position | None:
+    """Take over the newest whole checkpoint; the journal and samples past it are dropped, to be written again.
+
+    None where there is no checkpoint yet. A damaged one is renamed, so that it does not stand for a good one.
+    Raises `RunError` where checkpoints are there but none can be used.
+    """
+    folder = trainer.folder
+    for part in (folder.path, folder.checkpoints):
+        remove_leftovers(part)
+    found = checkpoints(folder.checkpoints)
+    for path in reversed(found):
+        try:
+            position = trainer.restore(path)
+        except DamagedFileError as error:
+            path.rename(path.with_suffix(".damaged"))
+            say(f"{error}; it is now {path.with_suffix('.damaged').name}, trying the checkpoint before it")
+            continue
+        folder.journal.truncate_after(position.images_shown)
+        for step in folder.sample_steps():
+            if step > position.images_shown:
+                folder.sample_path(step).unlink(missing_ok=True)
+        say(f"resuming at {position.images_shown:,} images shown")
+        return position
+    if found:
+        raise RunError(f"none of the {len(found)} checkpoints in {folder.checkpoints} can be read; start a new run")
+    return None
 
 
 def _facts(loaded: LoadedRecipe, source: ImageSet, device: torch.device) -> dict[str, Any]:

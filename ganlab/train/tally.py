@@ -36,7 +36,7 @@ class Tally:
         for name, broken in self._broken_at.items():
             position = int(broken)
             if position >= 0:
-                raise NonFiniteLoss(name, position)
+                raise NonFinite(name, position)
 
     def take_means(self) -> dict[str, float]:
         """The mean of everything since the last call, by name, and start anew."""
@@ -55,8 +55,8 @@ class Tally:
         self.counts = dict(counts)
 
 
-class NonFiniteLoss(TrainingFailed):
-    """A loss became NaN or infinite."""
+class NonFinite(TrainingFailed):
+    """A loss, or a weight, became NaN or infinite."""
 
     def __init__(self, name: str, images_shown: int) -> None:
         self.name = name

@@ -15,6 +15,10 @@ from ganlab.errors import RunError
 from ganlab.track.files import replacing
 
 
+class DamagedFileError(RunError):
+    """A file of tensors cannot be read to its end."""
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors by name with `header` (plain data, with "format") under a temporary name, then rename it.
 
@@ -25,7 +29,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
         with replacing(path) as temporary:
             save_file(plain, temporary, metadata={"ganlab": json.dumps(header)})
     except SafetensorError as error:
-        raise RunError(f"cannot write {path}: {error}; put that right and resume the run") from error
+        raise RunError(f"cannot write {path}: {error}; put that right and run the command again") from error
 
 
 def read_header(path: Path, wanted_format: str) -> dict[str, Any]:
@@ -36,7 +40,7 @@ def read_header(path: Path, wanted_format: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; a run writes it with its first checkpoint") from None
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise RunError(f"{path} is damaged or none of ganlab's: {error}") from error
+        raise DamagedFileError(f"{path} is damaged or none of ganlab's: {error}") from error
     if header.get("format") != wanted_format:
         raise RunError(f"{path} has the format {header.get('format')!r}; this version reads {wanted_format!r}")
     return header
@@ -48,4 +52,4 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a safetensors file is no dict
     except (SafetensorError, OSError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        raise DamagedFileError(f"{path} is damaged: {error}") from error

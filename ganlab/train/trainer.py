@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,7 +26,7 @@ from ganlab.train.export import save_generator
 from ganlab.train.players import Players
 from ganlab.train.samples import enlarge, generate, sample_labels, sample_latents, save_grid
 from ganlab.train.step import Level, Outcome, discriminator_step, generator_step, joint_step
-from ganlab.train.tally import NonFiniteLoss, Tally
+from ganlab.train.tally import NonFinite, Tally
 
 Listener = Callable[[Stage, int, Mapping[str, float]], None]
 """Told after each step: the stage, images shown, and after a tick its values (else empty)."""
@@ -50,6 +51,9 @@ class Trainer:
     listener: Listener = attrs.field(default=lambda stage, images_shown, values: None)
     optimizers: dict[str, torch.optim.Optimizer] = attrs.field(init=False)
     tally: Tally = attrs.field(init=False)
+    images_shown: int = attrs.field(init=False, default=0)
+    """Real images shown by the updates done."""
+    _batch_began: int = attrs.field(init=False, default=0)
     _stage: Stage | None = attrs.field(init=False, default=None)
     _fade: Tensor = attrs.field(init=False)
     _reals: Tensor | None = attrs.field(init=False, default=None)
@@ -106,7 +110,8 @@ class Trainer:
         outcome = discriminator_step(self.players, reals, labels, draws, self._level(stage), self._autocast)
         self._apply("discriminator", outcome, images_shown)
         self._after_discriminator(outcome)
-        self.listener(stage, images_shown + stage.minibatch, {})
+        self.images_shown = images_shown + stage.minibatch
+        self.listener(stage, self.images_shown, {})
 
     def update_generator(self, stage: Stage, images_shown: int) -> None:
         """One generator update against the discriminator as it now is."""
@@ -122,7 +127,7 @@ class Trainer:
             self._level(stage),
             self._autocast,
         )
-        self._apply("generator", outcome, images_shown)
+        self._apply("generator", outcome, self._batch_began)
 
     def update_together(self, stage: Stage, images_shown: int) -> None:
         """Both updates from one pass."""
@@ -135,7 +140,8 @@ class Trainer:
         self._apply("discriminator", ours, images_shown)
         self._after_discriminator(ours)
         self._apply("generator", theirs, images_shown)
-        self.listener(stage, images_shown + stage.minibatch, {})
+        self.images_shown = images_shown + stage.minibatch
+        self.listener(stage, self.images_shown, {})
 
     def report(self, event: EndTick) -> None:
         """Write the journal's line for a tick. Raises `TrainingFailed` if a loss is not finite any more."""
@@ -167,9 +173,14 @@ class Trainer:
     def save_checkpoint(self, stage: Stage, position: Position) -> None:
         """Everything, and the averaged generator by itself. Raises `TrainingFailed` rather than keep broken weights."""
         self.tally.check_finite()
+        self._check_weights()
         state = checkpointing.TrainingState(self.players, self.optimizers, self.tally)
         keep = self.recipe.track.keep_checkpoints
         checkpointing.save_checkpoint(self.folder.checkpoints, state, position, self.facts, keep)
+        self.save_generator(stage, position.images_shown)
+
+    def save_generator(self, stage: Stage, images_shown: int) -> None:
+        """The averaged generator as a file of its own."""
         save_generator(
             self.folder.generator_path,
             self.players.averaged,
@@ -177,24 +188,20 @@ class Trainer:
             self.images,
             resolution=stage.resolution,
             fade=stage.fade,
-            images_shown=position.images_shown,
+            images_shown=images_shown,
         )
 
-    def restore(self, path: Any) -> Position:
-        """Go on from a checkpoint; the journal and the samples after it are dropped, to be written again."""
+    def restore(self, path: Path) -> Position:
+        """Take over a checkpoint. Raises `DamagedFileError`, or `RunError` where it does not fit the recipe."""
         state = checkpointing.TrainingState(self.players, self.optimizers, self.tally)
         position = checkpointing.restore_checkpoint(path, state)
-        self.folder.journal.truncate_after(position.images_shown)
-        for step in self.folder.sample_steps():
-            if step > position.images_shown:
-                self.folder.sample_path(step).unlink(missing_ok=True)
+        self.images_shown = position.images_shown
         self._tick_began, self._tick_images = time.perf_counter(), position.images_shown
         return position
 
-    def explain(self, error: NonFiniteLoss) -> dict[str, Any]:
-        """The step in which a loss stopped being finite: which samples were in it."""
-        stage = self._stage
-        assert stage is not None
+    def explain(self, error: NonFinite) -> dict[str, Any]:
+        """The step in which something stopped being finite: which samples were in it."""
+        stage = self.schedule.at(error.images_shown)
         stop = error.images_shown + stage.minibatch
         batch = self.feed.batch(stage.resolution, error.images_shown, stop)
         return {
@@ -208,11 +215,19 @@ class Trainer:
 
     # -- parts of a step -----------------------------------------------------------------------------------------------
 
+    def _check_weights(self) -> None:
+        """Raise `NonFinite` if a weight is NaN or infinite: an update can break what the losses have not seen yet."""
+        for name in ("generator", "discriminator", "averaged"):
+            sums = torch._foreach_norm([p.detach() for p in getattr(self.players, name).parameters()], float("inf"))
+            if not bool(torch.isfinite(torch.stack(list(sums))).all()):
+                raise NonFinite(f"a weight of the {name}", self._batch_began)
+
     def _level(self, stage: Stage) -> Level:
         fade = None if stage.fade >= 1 else self._fade
         return Level(stage.resolution, fade, self.images.resolution // stage.resolution)
 
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
+        self._batch_began = images_shown
         batch: Batch = self.feed.batch(stage.resolution, images_shown, images_shown + stage.minibatch)
         images = on_device(torch.from_numpy(batch.images), self.device)
         mirror = on_device(torch.from_numpy(batch.mirror), self.device) if self.recipe.data.mirror else None

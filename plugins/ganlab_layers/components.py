@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 
@@ -19,7 +19,7 @@ AVERAGINGS = ("all", "spatial", "gpool", "flat", "none", "group<n>")
 
 
 def _check_averaging(value: str) -> None:
-    if value not in AVERAGINGS[:-1] and not re.fullmatch(r"group[1-9]\d*", value):
+    if value not in AVERAGINGS[:-1] and not re.fullmatch(r"group[1-9][0-9]{0,5}", value):
         raise ValueError(f"{value!r} is not one of {', '.join(AVERAGINGS)} (n a number, for example group4)")
 
 
@@ -31,6 +31,7 @@ class MinibatchStddev:
     `group_size = 0`. A minibatch must be divisible by the group size, or smaller than it.
     """
 
+    draws_noise: ClassVar[bool] = False
     averaging: str = parameter(
         "all",
         check=_check_averaging,
@@ -58,6 +59,14 @@ class MinibatchStddev:
                     "expected a divisor, or 0 for the whole minibatch"
                 )
 
+    def check_channels(self, channels: int) -> None:
+        """Raises `ValueError` if `group<n>` does not divide the channels."""
+        blocks = int(self.averaging.removeprefix("group")) if self.averaging.startswith("group") else 1
+        if channels % blocks:
+            raise ValueError(
+                f"averaging: {self.averaging!r} needs a multiple of {blocks} channels; there are {channels}"
+            )
+
     def build(self, channels: int) -> nn.Module:
         """Raises a `GanlabError` if `group<n>` does not divide the channels."""
         from ganlab_layers.stddev import MinibatchStddev as Module
@@ -80,8 +89,9 @@ class MinibatchDiscrimination:
     constant maps, so that it fits wherever minibatch-stddev does.
     """
 
-    kernels: int = parameter(100, ge=1, help="features that are appended")
-    dim_per_kernel: int = parameter(5, ge=1, help="dimensions in which each kernel measures distance")
+    draws_noise: ClassVar[bool] = False
+    kernels: int = parameter(100, ge=1, le=65536, help="features that are appended")
+    dim_per_kernel: int = parameter(5, ge=1, le=65536, help="dimensions in which each kernel measures distance")
 
     def build(self, channels: int) -> nn.Module:
         from ganlab_layers.discrimination import MinibatchDiscrimination as Module
@@ -97,6 +107,7 @@ class MultiplicativeNoise:
     are only judged) the layer does nothing.
     """
 
+    draws_noise: ClassVar[bool] = True
     mode: Literal["prop", "mul", "drop"] = parameter(
         "prop",
         choices=("prop", "mul", "drop"),
@@ -118,6 +129,8 @@ class MultiplicativeNoise:
 @attrs.frozen
 class Empty:
     """A slot left empty: the built module returns what it is given."""
+
+    draws_noise: ClassVar[bool] = False
 
     def build(self, channels: int) -> nn.Module:
         from ganlab_layers.empty import Empty as Module

@@ -10,10 +10,13 @@ from ganlab.errors import GanlabError
 from ganlab.interfaces import Stage
 from ganlab.parameters import parameter
 
+LARGEST_WIDTH = 65_536
+"""Features of one level or latent dimensions: beyond this it is a slip of the keyboard, not a network."""
+
 
 def _check_widths(widths: tuple[int, ...]) -> None:
-    if not widths or any(width < 1 for width in widths):
-        raise ValueError(f"expected one or more positive numbers, got {list(widths)}")
+    if not widths or any(not 1 <= width <= LARGEST_WIDTH for width in widths):
+        raise ValueError(f"expected one or more numbers from 1 to {LARGEST_WIDTH}, got {list(widths)}")
 
 
 @attrs.frozen
@@ -25,8 +28,8 @@ class FeatureCounts:
     """
 
     fmap_base: int = parameter(8192, ge=1, help="features of stage s are fmap_base / 2^(s * fmap_decay)")
-    fmap_decay: float = parameter(1.0, ge=0, help="how fast features become fewer as resolution grows")
-    fmap_max: int = parameter(512, ge=1, help="most features of any stage")
+    fmap_decay: float = parameter(1.0, ge=0, le=10, help="how fast features become fewer as resolution grows")
+    fmap_max: int = parameter(512, ge=1, le=LARGEST_WIDTH, help="most features of any stage")
     widths: tuple[int, ...] | None = parameter(
         None, check=_check_widths, help="features at 4x4, 8x8, 16x16, ...; replaces the three fmap_ numbers"
     )

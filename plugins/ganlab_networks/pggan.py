@@ -6,13 +6,15 @@ The defaults are those of the authors' TensorFlow program; the docstrings say wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from ganlab.interfaces import ImageShape, Layer, Normalization, WeightScaling
+from ganlab.interfaces import ImageShape, Layer, Normalization, Stage, WeightScaling
 from ganlab.parameters import component, parameter
-from ganlab_networks.features import FeatureCounts
+from ganlab_layers.components import Empty
+from ganlab_networks.features import LARGEST_WIDTH, FeatureCounts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +31,9 @@ class PgganGenerator(FeatureCounts):
     `placement = "before-activation"`, `edge_weight_scaling = {name = "none", init = "default"}`.
     """
 
-    latent_size: int | None = parameter(None, ge=1, help="latent dimensions; by default the features of stage 0")
+    latent_size: int | None = parameter(
+        None, ge=1, le=LARGEST_WIDTH, help="latent dimensions; by default the features of stage 0"
+    )
     latent_normalization: Normalization = component(
         "normalization", "pixel", help="of the latents before the first layer; 'none' takes them as they are"
     )
@@ -89,8 +93,33 @@ class PgganDiscriminator(FeatureCounts):
         """Which player it is."""
         return "discriminator"
 
+    def check_run(self, *, resolution: int, stages: Sequence[Stage]) -> None:
+        """As `FeatureCounts.check_run`; also raises `ValueError` for a layer in a slot that it does not fit."""
+        super().check_run(resolution=resolution, stages=stages)
+        for slot, channels in (("stddev", self.features(1)), ("discrimination", self.features(0))):
+            layer: Layer = getattr(self, slot)
+            if _trait(layer, "draws_noise", channels):
+                raise ValueError(f"{slot}: a noise layer, but this slot is handed no noise; give it to noise instead")
+            if hasattr(layer, "check_channels") and not (slot == "stddev" and self.stddev_of == "images"):
+                try:
+                    layer.check_channels(channels)
+                except ValueError as error:
+                    raise ValueError(f"{slot}.{error}") from error
+        if not isinstance(self.noise, Empty) and not _trait(self.noise, "draws_noise", self.features(0)):
+            raise ValueError("noise: expected a layer that is handed noise, such as multiplicative-noise, or none")
+        if self.stddev_of == "images" and (_trait(self.stddev, "averaging", self.features(1)) or "none") == "none":
+            raise ValueError(
+                "stddev_of: 'images' needs a layer whose statistics are numbers; set stddev to minibatch-stddev with "
+                "another averaging than 'none', or take 'features'"
+            )
+
     def build(self, images: ImageShape) -> nn.Module:
         """A `ganlab.interfaces.Discriminator`. Raises `GanlabError` if there are too few widths."""
         from ganlab_networks.discriminator import Discriminator
 
         return Discriminator(self, images)
+
+
+def _trait(layer: Layer, name: str, channels: int) -> Any:
+    """What a layer says of itself: the component where it says it, else the module, whose contract it is."""
+    return getattr(layer, name) if hasattr(layer, name) else getattr(layer.build(channels), name, None)

@@ -40,5 +40,5 @@ class FadeFirst(Settings):
         schedule = super().build(resolution=resolution, total_images=total_images, learning_rate=learning_rate)
         levels_between(self.initial_resolution, resolution)
         if self.fade_images + self.stabilize_images == 0:
-            raise ValueError("fade_images, stabilize_images: expected at least one of them to be more than 0")
+            raise ValueError("fade_images: expected more than 0, here or in stabilize_images")
         return schedule

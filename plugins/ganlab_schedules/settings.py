@@ -26,8 +26,11 @@ def check_resolution(value: int) -> None:
         raise ValueError(f"expected a power of two, 4 or more, got {value!r}")
 
 
-def table_of(what: str) -> Callable[[Mapping[int, Any]], None]:
-    """A check for a table from resolutions to positive numbers; `what` names the numbers in its messages."""
+LARGEST_MINIBATCH = 1_000_000
+
+
+def table_of(what: str, *, most: float = math.inf) -> Callable[[Mapping[int, Any]], None]:
+    """A check for a table from resolutions to positive numbers of at most `most`; `what` names them in messages."""
 
     def check(table: Mapping[int, Any]) -> None:
         for resolution, value in table.items():
@@ -35,6 +38,8 @@ def table_of(what: str) -> Callable[[Mapping[int, Any]], None]:
                 raise ValueError(f"expected resolutions that are powers of two, 4 or more, got {resolution!r}")
             if not value > 0:
                 raise ValueError(f"expected {what} of more than 0 at resolution {resolution}, got {value!r}")
+            if value > most:
+                raise ValueError(f"expected {what} of at most {most} at resolution {resolution}, got {value!r}")
 
     return check
 
@@ -43,15 +48,21 @@ def table_of(what: str) -> Callable[[Mapping[int, Any]], None]:
 class Settings:
     """Parameters shared by the schedules. Tables go from a resolution to a value and override the plain parameter."""
 
-    minibatch: int = parameter(16, help="Real images a discriminator step, over all devices together.", ge=1)
+    minibatch: int = parameter(
+        16, help="Real images a discriminator step, over all devices together.", ge=1, le=LARGEST_MINIBATCH
+    )
     minibatches: Mapping[int, int] = parameter(
-        {}, help="Minibatch by resolution, where it is not `minibatch`.", check=table_of("a minibatch")
+        {},
+        help="Minibatch by resolution, where it is not `minibatch`.",
+        check=table_of("a minibatch", most=LARGEST_MINIBATCH),
     )
     devices: int = parameter(
         1, help="Devices that share each minibatch, which is rounded down to a multiple of this number.", ge=1
     )
     max_minibatch_per_device: Mapping[int, int] = parameter(
-        {}, help="Most images that fit on one device, by resolution.", check=table_of("a minibatch")
+        {},
+        help="Most images that fit on one device, by resolution.",
+        check=table_of("a minibatch", most=LARGEST_MINIBATCH),
     )
     learning_rates: Mapping[int, float] = parameter(
         {}, help="Learning rate of both networks by resolution, where not the optimizer's.", check=table_of("a rate")

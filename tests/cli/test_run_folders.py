@@ -131,6 +131,25 @@ def test_resume_without_a_folder_takes_the_newest_unfinished_run_of_the_recipe(r
     assert choose(load_recipe(recipe, ["run.seed=7"], catalog), resume=True).plan == "start"
 
 
+@pytest.mark.parametrize("status", ["", "{}x", "[]", '{"state":"x"}'])
+def test_a_damaged_run_is_passed_over_and_told_where_it_is_named(recipe: Path, catalog: Catalog, status: str) -> None:
+    loaded = load_recipe(recipe, (), catalog)
+    home = Path("runs/tiny")
+    sound = began(home / "20260101-000000", loaded, "interrupted")
+    damaged = began(home / "20260102-000000", loaded, "interrupted")
+    (damaged / "status.json").write_text(status)
+    other = began(home / "20260103-000000", loaded, "interrupted")
+    (other / "run.json").write_text(status)
+    assert choose(loaded, resume=True) == Choice(sound.absolute(), "resume")
+    with pytest.raises(RunError, match=r"status\.json: "):
+        choose(loaded, damaged)
+
+
+def test_a_folder_name_that_can_be_none_is_refused(recipe: Path, catalog: Catalog) -> None:
+    with pytest.raises(RunError, match=r"--run-dir: .* is no path: file name too long; give another one"):
+        choose(load_recipe(recipe, (), catalog), "x" * 300)
+
+
 def test_resume_without_any_run_starts_one(recipe: Path, catalog: Catalog) -> None:
     choice = choose(load_recipe(recipe, (), catalog), resume=True)
     assert (choice.plan, choice.path.parent) == ("start", Path("runs/tiny").absolute())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -108,3 +109,27 @@ def test_importing_the_commands_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_odd_files_are_named_on_one_line_each_and_never_waited_for(source: Path, tmp_path: Path) -> None:
+    os.mkfifo(source / "pipe.png")
+    (source / "two\nlines\x1b[2J.png").write_bytes(b"no")
+    packed = run("pack", source, tmp_path / "set", "--resolution", 16)
+    assert packed.exit_code == 0, packed.output
+    assert "skipped pipe.png: not a regular file\n" in packed.stderr
+    assert "skipped two\\nlines\\x1b[2J.png: not an image" in packed.stderr
+    assert len((tmp_path / "set" / "skipped.txt").read_text().splitlines()) == 3
+
+
+def test_large_images_bring_no_warning_of_pillows(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    assert run("pack", source, tmp_path / "set", "--resolution", 16).exit_code == 0
+    assert not [warning for warning in recwarn if warning.category is Image.DecompressionBombWarning]
+
+
+@pytest.mark.parametrize("size", ["nan", "inf", "-inf"])
+def test_a_shard_size_that_is_no_number_is_refused(size: str, source: Path, tmp_path: Path) -> None:
+    refused = run("pack", source, tmp_path / "set", "--resolution", 16, "--shard-size", size)
+    assert isinstance(refused.exception, DataError)

@@ -194,3 +194,30 @@ def test_lsun_is_read_from_its_database(tmp_path: Path) -> None:
     source = open_source("torchvision:LSUN:bedroom_train", root=tmp_path)
     assert [source.name(i) for i in range(2)] == ["aaa", "bbb"]
     assert source.load(1).getpixel((0, 0)) == (ord("b"), 2, 3)
+
+
+def test_a_label_file_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"no")
+    (tmp_path / "lab.json").symlink_to("lab.json")
+    with pytest.raises(DataError, match=r"lab\.json: not a JSON file of labels"):
+        open_source(str(tmp_path / "images"), labels=str(tmp_path / "lab.json"))
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    for place in (folder, elsewhere):
+        Image.new("RGB", (8, 8)).save(place / "a.png")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "round").symlink_to(folder)
+    (elsewhere / "back").symlink_to(folder)
+    source = open_source(str(folder))
+    assert [source.name(i) for i in range(len(source))] == ["a.png", "linked/a.png"]
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "SRC is empty"), ("x" * 300, "too long")])
+def test_a_source_that_can_be_none_is_refused(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        open_source(text)

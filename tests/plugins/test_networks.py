@@ -106,7 +106,7 @@ def test_surplus_widths_are_for_resolutions_to_come() -> None:
 
 @pytest.mark.parametrize("widths", [(), (4, 0)])
 def test_bad_widths_are_refused(widths: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="numbers from 1 to 65536"):
         generator(widths=widths)
 
 

@@ -151,7 +151,7 @@ def test_what_does_not_fit_the_run_is_refused() -> None:
         build(Fixed(), resolution=20)
     with pytest.raises(ValueError, match="at least 1 image"):
         build(Fixed(), total_images=0)
-    with pytest.raises(ValueError, match="at least one of them"):
+    with pytest.raises(ValueError, match="more than 0, here or in stabilize_images"):
         build(FadeFirst(stabilize_images=0, fade_images=0))
 
 

@@ -219,7 +219,7 @@ RANGES = [
     Wrong("no samples", "[track]\nsamples = 0  # <-", "track.samples", "expected at least 1, got 0"),
     Wrong("a store", '[track]\nuri = "mlruns"  # <-', "track.uri", "expected an address such as sqlite:///mlflow.db"),
     Wrong(
-        "a width", "[generator]\nwidths = [16, 0]  # <-", "generator.widths", "expected one or more positive numbers"
+        "a width", "[generator]\nwidths = [16, 0]  # <-", "generator.widths", "expected one or more numbers from 1 to"
     ),
     Wrong(
         "a first level",
@@ -304,7 +304,50 @@ DISAGREEMENTS = [
         "levels without images",
         '[schedule]\nname = "fade-first"\nfade_images = 0  # <-\nstabilize_images = 0',
         "schedule.fade_images",
-        "expected at least one of them to be more than 0",
+        "expected more than 0, here or in stabilize_images",
+    ),
+    Wrong(
+        "noise where none is handed in",
+        '[discriminator]\ndiscrimination = "multiplicative-noise"  # <-',
+        "discriminator.discrimination",
+        "give it to noise instead",
+    ),
+    Wrong(
+        "noise for statistics",
+        '[discriminator.stddev]  # <-\nname = "multiplicative-noise"',
+        "discriminator.stddev",
+        "give it to noise instead",
+    ),
+    Wrong(
+        "statistics for noise",
+        '[discriminator]\nnoise = "minibatch-stddev"  # <-',
+        "discriminator.noise",
+        "such as multiplicative-noise, or none",
+    ),
+    Wrong(
+        "no statistics of the images",
+        '[discriminator]\nstddev_of = "images"  # <-\nstddev = "minibatch-discrimination"',
+        "discriminator.stddev_of",
+        "set stddev to minibatch-stddev",
+    ),
+    Wrong(
+        "channels that cannot be grouped",
+        '[discriminator.stddev]\naveraging = "group7"  # <-',
+        "discriminator.stddev.averaging",
+        "needs a multiple of 7 channels; there are 512",
+    ),
+    Wrong("an unknown key called source", "", "data.source", "unknown key (allowed: name,", sets=("data.source='x'",)),
+    Wrong("a quoted key", "", "run.imgaes", "did you mean 'images'?", sets=("'run'.imgaes=5",)),
+    Wrong("threads without end", "", "run.threads", "at most 4096, got", sets=(f"run.threads={2**63 - 1}",)),
+    Wrong("a cache without end", "", "data.cache_gigabytes", "at most 1000000", sets=("data.cache_gigabytes=1e300",)),
+    Wrong("a device in other digits", "", "run.device", "expected auto, cpu", sets=('run.device="cuda:٣"',)),
+    Wrong("a device too far", "", "run.device", "expected auto, cpu", sets=("run.device=cuda:9999",)),
+    Wrong("a steep decay", "", "generator.fmap_decay", "at most 10", sets=("generator.fmap_decay=2000",)),
+    Wrong("vast widths", "", "generator.widths", "from 1 to 65536", sets=("generator.widths=[9, 99999]",)),
+    Wrong("vast latents", "", "generator.latent_size", "most 65536", sets=("generator.latent_size=999999",)),
+    Wrong("a vast minibatch", "", "schedule.minibatch", "most 1000000", sets=("schedule.minibatch=9999999",)),
+    Wrong(
+        "vast minibatches", "", "schedule.minibatches", "at most 1000000 at", sets=("schedule.minibatches.4=9999999",)
     ),
     Wrong("too few widths", "[generator]\nwidths = [16]  # <-", "generator.widths", "ends at 4x4; add one for 8x8"),
     Wrong("no features left", "[discriminator]\nfmap_base = 1  # <-", "discriminator.fmap_base", "leaves no features"),

@@ -182,3 +182,10 @@ def test_the_experiment_can_be_chosen(folder, uri, project, arrived, monkeypatch
     Delivery(folder, TrackSettings(experiment="from the recipe"), uri, say=print).deliver()
     names = {found.name for found in MlflowStore(uri)._client.search_experiments()}
     assert names == {"Default", "from/the environment", "from the recipe"}
+
+
+def test_a_run_that_was_killed_and_resumed_has_the_tags_of_the_resumed_one(folder, uri, arrived):
+    deliver(folder, uri)
+    folder.write_info({**folder.info(), "device": "cuda"}, resumed=True)
+    deliver(folder, uri)
+    assert arrived(uri).run.data.tags["ganlab.device"] == "cuda"

@@ -122,7 +122,7 @@ def test_a_mirror_that_comes_back_says_so_and_sends_what_was_missed(folder, uri,
         time.sleep(0.01)
     train(folder, 4, 6)
     mirror.close()
-    assert "file is not a database" in said[0]
+    assert "mlflow.db is no SQLite database; move it away" in said[0]
     assert "answers again" in said[1]
     assert arrived(uri).steps("growth/fade") == [1000 * tick for tick in range(1, 6)]
 
@@ -253,3 +253,33 @@ def test_what_was_sent_is_kept_by_store(folder, uri):
         [5000],
         "finished",
     )
+
+
+def test_an_address_that_cannot_be_read_costs_one_line(folder, project, said, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://[::1")
+    mirror = Mirror(folder, TrackSettings(), say=said.append)
+    mirror.start()
+    mirror.close()
+    (line,) = said
+    assert line.startswith("MLflow store: cannot read this address: Invalid IPv6 URL; ")
+    assert line.endswith("training goes on without MLflow")
+    error = CliRunner().invoke(sync, [str(folder.path)]).exception
+    assert isinstance(error, GanlabError)
+
+
+@pytest.mark.parametrize("how", ["asked", "Ctrl-C"])
+def test_the_last_delivery_can_be_broken_off(folder, said, monkeypatch, how):
+    def give_up() -> bool:
+        if how == "Ctrl-C":
+            raise KeyboardInterrupt
+        return True
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
+        settings = TrackSettings(uri=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        mirror = Mirror(folder, settings, say=said.append)
+        mirror.start()
+        began = time.monotonic()
+        mirror.close(60, give_up=give_up)
+        assert time.monotonic() - began < 1
+    assert said == [f"MLflow has not taken everything yet; `ganlab sync {folder.path}` sends the rest later"]

@@ -69,3 +69,25 @@ def test_settings_come_back_from_a_recipe():
     assert kept == tracking.TrackSettings(experiment="faces", samples=16)
     with pytest.raises(GanlabError, match=r"recipe\.toml: expected at least 1"):
         tracking.of_recipe({"track": {"samples": 0}})
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "http://host:port", "http://", "postgresql://me:secret@[::1/db"])
+def test_an_address_that_cannot_be_read_is_refused(uri, monkeypatch):
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(ValueError, match="cannot read this address"):
+        tracking.TrackSettings(uri=uri)
+    with pytest.raises(GanlabError, match="MLflow store: cannot read this address") as raised:
+        store.resolve_uri(uri)
+    assert "secret" not in str(raised.value) + store.without_password(uri)
+
+
+def test_only_a_database_has_a_database_s_place(tmp_path):
+    path = tmp_path / "mlflow.db"
+    store.refuse_other_file(path)
+    path.touch()
+    store.refuse_other_file(path)
+    path.write_text("my notes")
+    with pytest.raises(GanlabError, match="no SQLite database; move it away"):
+        store.refuse_other_file(path)
+    with pytest.raises(GanlabError, match="cannot read"):
+        store.refuse_other_file(tmp_path)

@@ -91,4 +91,18 @@ def test_what_is_missing_is_named(folder: RunFolder, tmp_path: Path, make: objec
 
 def test_a_label_needs_a_generator_with_labels(folder: RunFolder, tmp_path: Path) -> None:
     result = call(folder.path, "--out", tmp_path, "--label", 1)
-    assert "has 0 classes" in str(result.exception)
+    assert "trained without classes; leave --label out" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--truncation", "nan"), "--truncation nan: expected a number"),
+        (("--device", "foo"), "--device: 'foo' is no device; expected auto, cpu"),
+    ],
+)
+def test_what_means_nothing_is_refused(folder: RunFolder, tmp_path: Path, words: tuple[str, str], says: str) -> None:
+    result = CliRunner().invoke(cli, ["generate", str(folder.path), "--out", str(tmp_path / "out"), *words])
+    assert isinstance(result.exception, GanlabError)
+    assert says in str(result.exception)
+    assert not (tmp_path / "out").exists()

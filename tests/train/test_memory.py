@@ -20,7 +20,7 @@ def levels_of(loaded: LoadedRecipe) -> list[memory.LevelMemory]:
     schedule = recipe.schedule.build(
         resolution=recipe.data.resolution, total_images=recipe.run.images, learning_rate=0.001
     )
-    return memory.level_memory(recipe, schedule, ImageShape(3, recipe.data.resolution))
+    return memory.level_memory(recipe, schedule, ImageShape(3, recipe.data.resolution), torch.device("cpu"))
 
 
 def test_every_level_is_estimated_and_a_larger_minibatch_needs_more(tmp_path: Path) -> None:
@@ -50,6 +50,27 @@ def test_the_paper_s_network_is_estimated_without_allocating_it() -> None:
     levels = levels_of(loaded)
     assert [str(level).split(":")[0] for level in levels] == ["1024x1024 minibatch 3"]
     assert 2 * 2**30 < levels[0].peak_bytes < 20 * 2**30
+
+
+def test_bfloat16_needs_less(tmp_path: Path) -> None:
+    full, half = levels_of(tiny(tmp_path)), levels_of(tiny(tmp_path, "run.precision=bfloat16"))
+    assert half[-1].peak_bytes < full[-1].peak_bytes
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "discriminator.weight_scaling=spectral",
+        "discriminator.stddev=minibatch-discrimination",
+        "discriminator.weight_scaling={name='equalized', scale='measured'}",
+        "discriminator.noise=multiplicative-noise",
+        "generator.normalization=batch",
+        "regularizers=['r1']",
+        "loss=lsgan",
+    ],
+)
+def test_every_kind_of_component_can_be_estimated(tmp_path: Path, override: str) -> None:
+    assert len(levels_of(tiny(tmp_path, override))) == 3
 
 
 def test_a_level_that_cannot_fit_is_refused_with_what_to_change(

@@ -12,7 +12,7 @@ from ganlab.train.choose import Choice
 from ganlab.train.run import run
 from ganlab.train.state import checkpoints
 
-from .tiny import assert_equal_runs, quiet, tiny, train_all, train_in_pieces
+from .tiny import assert_equal_runs, journal_without_times, quiet, tiny, train_all, train_in_pieces
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,12 @@ def test_the_number_of_workers_and_the_cache_change_nothing(tmp_path: Path) -> N
     assert_equal_runs(pieces, train_all(other, tmp_path / "whole"))
 
 
+def unfinished(folder: RunFolder) -> RunFolder:
+    """As a run that was killed before it could say that it had finished."""
+    folder.set_status("running", 0)
+    return folder
+
+
 def test_another_seed_changes_everything(tmp_path: Path) -> None:
     one = train_all(tiny(tmp_path, "run.images=80"), tmp_path / "a")
     other = train_all(tiny(tmp_path / "other", "run.images=80", "run.seed=4"), tmp_path / "b")
@@ -61,14 +67,55 @@ def test_another_seed_changes_everything(tmp_path: Path) -> None:
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
     loaded = tiny(tmp_path)
     whole = train_all(loaded, tmp_path / "whole")
-    folder = train_in_pieces(loaded, tmp_path / "damaged", [])
+    folder = unfinished(train_in_pieces(loaded, tmp_path / "damaged", []))
     newest = checkpoints(folder.checkpoints)[-1]
     newest.write_bytes(newest.read_bytes()[:5000])
-    folder.set_status("running", 400)
     said: list[str] = []
     assert run(loaded, Choice(folder.path, "resume"), say=said.append) == 0
     assert any("is damaged" in line and str(newest) in line for line in said)
+    assert newest.with_suffix(".damaged").exists()
     assert_equal_runs(whole, RunFolder.open(folder.path))
+
+
+def test_without_a_readable_checkpoint_nothing_is_thrown_away(tmp_path: Path) -> None:
+    loaded = tiny(tmp_path)
+    folder = unfinished(train_in_pieces(loaded, tmp_path / "run", []))
+    for path in checkpoints(folder.checkpoints):
+        path.write_bytes(b"")
+    before = (folder.path / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunError, match="none of the 2 checkpoints"):
+        run(loaded, Choice(folder.path, "resume"), say=quiet)
+    assert (folder.path / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_full_disk_while_resuming_is_not_taken_for_a_damaged_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = tiny(tmp_path)
+    folder = unfinished(train_in_pieces(loaded, tmp_path / "run", []))
+    before = (folder.path / "metrics.jsonl").read_bytes()
+
+    def full(self: object, images_shown: int) -> None:
+        raise RunError("cannot write metrics.jsonl: no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ganlab.track.journal.Journal.truncate_after", full)
+        with pytest.raises(RunError, match="no space left"):
+            run(loaded, Choice(folder.path, "resume"), say=quiet)
+    assert (folder.path / "metrics.jsonl").read_bytes() == before
+    assert len(checkpoints(folder.checkpoints)) == 2
+    assert run(loaded, Choice(folder.path, "resume"), say=quiet) == 0
+
+
+def test_a_run_killed_at_its_very_end_has_its_generator_and_its_metrics_once(tmp_path: Path) -> None:
+    loaded = tiny(tmp_path, "run.images=300", "metrics=[{name='swd', count=32, patches_per_image=8}]")
+    folder = unfinished(train_all(loaded, tmp_path / "run"))
+    journal = journal_without_times(folder)
+    wanted = folder.generator_path.read_bytes()
+    folder.generator_path.unlink()
+    assert run(loaded, Choice(folder.path, "resume"), say=quiet) == 0
+    assert folder.generator_path.read_bytes() == wanted
+    assert journal_without_times(folder) == journal
 
 
 def test_changed_data_is_refused_on_resume(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from ganlab.errors import RunError
 from ganlab.track.folder import RunFolder
 from ganlab.train.events import Position
 from ganlab.train.run import prepare
 from ganlab.train.state import TrainingState, checkpoints, restore_checkpoint, save_checkpoint
+from ganlab.train.tally import NonFinite
 from ganlab.train.trainer import Trainer
 
 from .tiny import quiet, tiny
@@ -89,3 +91,11 @@ def test_a_checkpoint_is_a_plain_header_and_plain_numbers(trainer: Trainer, tmp_
     assert plain["position"]["images_shown"] == 8
     ends = [entry["data_offsets"][1] for entry in header.values()]
     assert max(ends) == len(content) - 8 - length, "nothing but the tensors the header lists"
+
+
+def test_a_weight_that_is_not_finite_is_never_saved(trainer: Trainer) -> None:
+    with torch.no_grad():
+        next(iter(trainer.players.generator.parameters())).view(-1)[0] = torch.inf
+    with pytest.raises(NonFinite, match="a weight of the generator is not finite"):
+        trainer.save_checkpoint(trainer.schedule.at(104), Position(images_shown=104))
+    assert checkpoints(trainer.folder.checkpoints) == []

@@ -9,10 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ganlab.cli import cli
+from ganlab.errors import GanlabError
 from ganlab.track.folder import RunFolder
 from ganlab.train.export import read_generator
 
-from .tiny import tiny, train_all, write_recipe
+from .tiny import TINY, tiny, train_all, write_recipe
 
 
 def call(*arguments: object) -> Result:
@@ -67,6 +68,50 @@ def test_arrays_that_do_not_fit_are_all_named(arrays: Path, tmp_path: Path) -> N
     result = call("import-weights", tmp_path / "wrong.npz", write_recipe(tmp_path), "--out", tmp_path / "out")
     assert "4x4/Conv/weight" in str(result.exception)
     assert "8x8/Conv1/bias" in str(result.exception)
+    assert not (tmp_path / "out").exists(), "the next try may have the folder"
+
+
+def test_a_failed_import_leaves_what_was_in_the_folder(arrays: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "photo.jpg").touch()
+    result = call("import-weights", arrays, write_recipe(tmp_path), "--out", tmp_path / "out")
+    assert "holds a run or other files" in str(result.exception)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.jpg"]
+
+
+def test_a_truncated_npz_is_named(arrays: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.npz").write_bytes(arrays.read_bytes()[:-100])
+    result = call("import-weights", tmp_path / "cut.npz", write_recipe(tmp_path), "--out", tmp_path / "out")
+    assert isinstance(result.exception, GanlabError)
+    assert "is no .npz" in str(result.exception)
+
+
+def test_exporting_needs_no_data_set(arrays: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "imported"
+    call("import-weights", arrays, write_recipe(tmp_path), "--out", folder, "--images-shown", 64)
+    recipe = folder / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('name = "pixel-faces"', 'name = "shards"\npath = "/gone"'))
+    assert "/gone" in recipe.read_text()
+    result = call("export-weights", folder, "--out", tmp_path / "again.npz")
+    assert result.exit_code == 0, result.output
+    with np.load(arrays) as one, np.load(tmp_path / "again.npz") as other:
+        assert one.files == other.files
+        assert all(np.array_equal(one[name], other[name]) for name in one.files if not name.startswith("G/"))
+
+
+def test_a_network_of_a_plugin_file_is_exported_with_that_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import ganlab\n\n\n@ganlab.hookimpl\ndef register_networks(register: ganlab.Register) -> None:\n"
+        '    register("my-generator", "ganlab_networks.pggan:PgganGenerator", summary="the same")\n'
+    )
+    assert "pggan-generator" in TINY
+    recipe = write_recipe(tmp_path, TINY.replace("pggan-generator", "my-generator").replace("400", "40"))
+    plugin = ("--plugin", tmp_path / "mine.py")
+    trained = call("run", recipe, "--run-dir", tmp_path / "run", "--quiet", *plugin)
+    assert trained.exit_code == 0, trained.output
+    assert call("export-weights", tmp_path / "run", "--out", tmp_path / "w.npz").exit_code != 0
+    result = call("export-weights", tmp_path / "run", "--out", tmp_path / "w.npz", *plugin)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(("content", "says"), [(None, "no such file"), (b"text", "is no .npz")])

@@ -85,6 +85,7 @@ class MlflowStore:
         if database is None:
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             return
+        store.refuse_other_file(database)
         database.parent.mkdir(parents=True, exist_ok=True)
         # Of several processes that create the tables of a database at once, all but one fail.
         with filelock.FileLock(f"{database}.lock", timeout=120, thread_local=False):

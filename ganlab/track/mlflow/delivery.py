@@ -61,6 +61,8 @@ class Delivery:
         self._progress = progress
         self._follower = Follower(folder.path)
         self._store: MlflowStore | None = None
+        self._tagged = False
+        """A run that goes on has been given the tags of this process: it may have been resumed with other versions."""
         self._held: Held | None = None
         """What the store held when last looked: not known at first, nor after a failure."""
         self._last_step: dict[str, int] = {}
@@ -159,15 +161,19 @@ class Delivery:
 
     def _send_state(self, mlflow: MlflowStore, run_id: str, state: State | None) -> None:
         status = self._folder.status()
-        if status is None or (state or status.state) == self.sent.state:
+        if status is None:
             return
-        self.sent.state = state or status.state
+        new = state or status.state
+        if new == "running" and not self._tagged:
+            mlflow.log_tags(run_id, describe.tags(self._folder))
+            self._tagged = True
+        if new == self.sent.state:
+            return
+        self.sent.state = new
         if status.message:
             mlflow.log_tags(run_id, {"ganlab.message": status.message[: describe.LONGEST_VALUE]})
         changed = int(1000 * (self._folder.path / "status.json").stat().st_mtime)
         mlflow.set_status(run_id, MLFLOW_STATUS[self.sent.state], changed)
-        if self.sent.state == "running":
-            mlflow.log_tags(run_id, describe.tags(self._folder))  # it may have been resumed with other versions
         self._save()
 
     def _send_model(self, mlflow: MlflowStore, run_id: str) -> None:

@@ -81,17 +81,27 @@ class Mirror:
         self._thread = threading.Thread(target=self._follow, args=(uri,), name="ganlab-mlflow", daemon=True)
         self._thread.start()
 
-    def close(self, timeout: float = 30.0) -> None:
-        """Send the rest and how the run ended. Takes `timeout` seconds at most, none if MLflow is offline."""
+    def close(self, timeout: float = 30.0, *, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Send the rest and how the run ended. Takes `timeout` seconds at most, none if MLflow is offline.
+
+        Ends at once, saying how to send the rest later, when `give_up` (asked all the while) is true or Ctrl-C raises
+        `KeyboardInterrupt`: the run has ended well or not before, and only the waiting is broken off.
+        """
         if self._thread is None:
             return
         self._closing.set()
         deadline = time.monotonic() + timeout
-        while self._thread.is_alive() and time.monotonic() < deadline and not self._offline.is_set():
-            self._thread.join(0.05)
+        why = f"within {timeout:g} s"
+        try:
+            while self._thread.is_alive() and time.monotonic() < deadline and not self._offline.is_set():
+                if give_up():
+                    raise KeyboardInterrupt
+                self._thread.join(0.05)
+        except KeyboardInterrupt:
+            why = "yet"
         if self._thread.is_alive() and not self._offline.is_set():
             self._offline.set()
-            self._say(f"MLflow has not taken everything within {timeout:g} s; {self._later()}")
+            self._say(f"MLflow has not taken everything {why}; {self._later()}")
         self._thread = None
 
     def _follow(self, uri: str) -> None:
@@ -124,8 +134,7 @@ class Mirror:
 
     def _lost(self, uri: str, error: Exception) -> None:
         if not self._offline.is_set():
-            unreachable = isinstance(error, store.StoreUnreachable)
-            where = "" if unreachable else f"MLflow at {store.without_password(uri)}: "
+            where = "" if isinstance(error, GanlabError) else f"MLflow at {store.without_password(uri)}: "
             going_on = "" if self._closing.is_set() else "training goes on; "
             self._say(f"{where}{store.reason(error)}; {going_on}{self._later()}")
         self._offline.set()
