@@ -111,7 +111,8 @@ def _type_text(hint: Any) -> str:
 
 def _range(metadata: Any) -> str:
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    parts = [f"{signs[name]} {bound:g}" for name, bound in metadata.get("bounds", {}).items()]
+    bounds = metadata.get("bounds", {}).items()
+    parts = [f"{signs[name]} {bound if isinstance(bound, int) else f'{bound:g}'}" for name, bound in bounds]
     if metadata.get("choices"):
         parts.append("one of " + ", ".join(map(repr, metadata["choices"])))
     return f"   ({', '.join(parts)})" if parts else ""
