@@ -37,7 +37,7 @@ def series(values: list[float], scale: float = 0.2, limit: float = 0.5, power: f
     return strengths
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(VALUES)
 def test_the_output_of_the_discriminator_is_the_mean_score_of_fakes(values: list[float]) -> None:
     loss = Lsgan(noise_limit=0.1).build()
@@ -48,7 +48,7 @@ def test_the_output_of_the_discriminator_is_the_mean_score_of_fakes(values: list
     assert found == pytest.approx(series(values, limit=0.1), abs=1e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(VALUES)
 def test_the_loss_is_fed_on_request(values: list[float]) -> None:
     loss = Lsgan(noise_input="loss", noise_limit=0.2, noise_coefficient=0.7, noise_exponent=1.5).build()

@@ -16,7 +16,7 @@ def module(component: object, channels: int = 4, *, track_statistics: bool = Fal
     return component.build(channels, track_statistics=track_statistics)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.1, 100))
 def test_pixel_makes_every_feature_vector_as_long_as_one_of_ones(seed: int, scale: float) -> None:
     x = normal(3, 4, 2, 2, seed=seed) * scale

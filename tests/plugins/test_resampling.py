@@ -21,7 +21,7 @@ def test_halving_undoes_doubling_and_keeps_the_mean(factor: int) -> None:
     assert upscale(x, factor).shape == (2, 3, 4 * factor, 4 * factor)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 1000),
     size=st.sampled_from([1, 3, 5]),

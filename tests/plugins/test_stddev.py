@@ -64,7 +64,7 @@ def test_blocks_must_divide_the_channels() -> None:
         MinibatchStddev(averaging="group3").build(4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     groups=st.integers(1, 3),

@@ -168,7 +168,7 @@ def documents(draw: st.DrawFn) -> Writer:
     return writer
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(documents())
 def test_every_key_is_found_on_the_line_it_was_written_on(writer: Writer) -> None:
     data = tomllib.loads(writer.text)

@@ -77,7 +77,7 @@ cadences = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(schedule=growing, cadence=cadences, total_images=st.integers(1, 120))
 def test_a_run_goes_on_from_any_iteration_exactly_as_if_it_had_not_stopped(
     schedule: BuiltSchedule, cadence: Cadence, total_images: int
@@ -92,7 +92,7 @@ def test_a_run_goes_on_from_any_iteration_exactly_as_if_it_had_not_stopped(
             assert event.position == done.position
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(schedule=growing, cadence=cadences, total_images=st.integers(1, 120))
 def test_every_update_has_the_stage_and_the_count_that_are_right_for_it(
     schedule: BuiltSchedule, cadence: Cadence, total_images: int
