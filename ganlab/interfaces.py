@@ -60,7 +60,11 @@ class ImageShape:
 
 
 class Layer(Protocol):
-    """Kind `layer`: something a network has a slot for (minibatch stddev, multiplicative noise, ...)."""
+    """Kind `layer`: something a network has a slot for (minibatch stddev, multiplicative noise, ...).
+
+    The component may say at load what its module will say when built: `draws_noise`, a class variable, and
+    `check_channels(channels)`, which raises `ValueError` for a number of channels it cannot work with.
+    """
 
     def build(self, channels: int) -> nn.Module:
         """A module for `[N, channels, H, W]` or `[N, channels]`; its attribute `out_channels` tells what it returns.
