@@ -12,8 +12,6 @@ from ganlab.track.journal import read
 from ganlab.train.samples import generate, sample_labels, sample_latents
 from ganlab.train.trainer import Trainer
 
-Images = Callable[[int, int], npt.NDArray[np.uint8]]
-
 
 def measure_at_end(trainer: Trainer, images_shown: int, say: Callable[[str], None]) -> None:
     """Measure every metric of the recipe on fresh latents and journal it; one that cannot be measured is said so."""
@@ -29,7 +27,8 @@ def measure_at_end(trainer: Trainer, images_shown: int, say: Callable[[str], Non
         return trainer.source.images(resolution, np.arange(start, stop) % trainer.source.count)
 
     def fakes(start: int, stop: int) -> npt.NDArray[np.uint8]:
-        latents = sample_latents(recipe.run.seed, stop, trainer.players.generator.latent_size, "metrics")[start:]
+        size = trainer.players.generator.latent_size
+        latents = sample_latents(recipe.run.seed, stop - start, size, "metrics", start)
         labels = sample_labels(stop, trainer.images.label_size)
         return generate(
             trainer.players.averaged,

@@ -12,7 +12,7 @@ import attrs
 import torch
 
 from ganlab.data.feed import Feed
-from ganlab.errors import DataError, GanlabError, RunError, TrainingFailed
+from ganlab.errors import DataError, RunError, TrainingFailed
 from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, RunInfo, Stage
 from ganlab.recipe import LoadedRecipe, Recipe, digest
 from ganlab.track.files import remove_leftovers, write_atomically
@@ -248,6 +248,3 @@ class _Observers:
 def finished_note(path: Path) -> str:
     """What to do with a run that has ended."""
     return f"run folder: {path}\nlook at it with `ganlab ui`; `ganlab generate {path} --out images` writes images"
-
-
-__all__ = ["GanlabError", "finished_note", "image_shape", "prepare", "run"]

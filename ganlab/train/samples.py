@@ -21,11 +21,11 @@ VIEW_PIXELS = 512
 """Grids smaller than this are enlarged by whole factors, so that a 4x4 image can be seen at all."""
 
 
-def sample_latents(seed: int, count: int, latent_size: int, purpose: str = "samples") -> Tensor:
-    """`[count, latent_size]`, standard normal; sample number i does not depend on `count`."""
+def sample_latents(seed: int, count: int, latent_size: int, purpose: str = "samples", start: int = 0) -> Tensor:
+    """`[count, latent_size]`, standard normal, from sample number `start` on; number i is always the same."""
     rows = [
         random_generator(seed, purpose, number).standard_normal(latent_size, dtype=np.float32)
-        for number in range(count)
+        for number in range(start, start + count)
     ]
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, latent_size)
 

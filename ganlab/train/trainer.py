@@ -25,7 +25,7 @@ from ganlab.train.events import Cadence, EndTick, Position
 from ganlab.train.export import save_generator
 from ganlab.train.players import Players
 from ganlab.train.samples import enlarge, generate, sample_labels, sample_latents, save_grid
-from ganlab.train.step import Level, Outcome, discriminator_step, generator_step, joint_step
+from ganlab.train.step import Autocast, Level, Outcome, discriminator_step, generator_step, joint_step
 from ganlab.train.tally import NonFinite, Tally
 
 Listener = Callable[[Stage, int, Mapping[str, float]], None]
@@ -59,6 +59,7 @@ class Trainer:
     _reals: Tensor | None = attrs.field(init=False, default=None)
     _tick_began: float = attrs.field(init=False, factory=time.perf_counter)
     _tick_images: int = attrs.field(init=False, default=0)
+    _autocast: Autocast = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.optimizers = {
@@ -68,8 +69,6 @@ class Trainer:
         self.tally = Tally(self.device)
         self._fade = torch.ones((), device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
-
-    _autocast: Any = attrs.field(init=False)
 
     @property
     def cadence(self) -> Cadence:
