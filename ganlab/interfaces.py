@@ -64,6 +64,12 @@ class Layer(Protocol):
 
     The component may say at load what its module will say when built: `draws_noise`, a class variable, and
     `check_channels(channels)`, which raises `ValueError` for a number of channels it cannot work with.
+
+    Any module, here or elsewhere in a network or loss, whose output for one sample depends on others says so by a
+    method `sample_groups(count)`: a NumPy integer array `[count]` with the group of each sample of a minibatch of so
+    many (all zeros: each depends on all). Groups then stay together when a minibatch is divided into micro-batches or
+    among ranks. Where they cannot, micro-batches are refused, and several ranks set the module's attribute `exchange`,
+    which it must have (None at first), to an `Exchange`.
     """
 
     def build(self, channels: int) -> nn.Module:
@@ -72,6 +78,21 @@ class Layer(Protocol):
         A noise layer has the attribute `draws_noise = True` and is called as `module(x, noise, strength)` with
         `noise` `[N, channels]` standard normal and `strength` a 0-d tensor; every other layer as `module(x)`.
         """
+        ...
+
+
+class Exchange(Protocol):
+    """What a module that compares samples asks other ranks by; all ranks call it in the same order.
+
+    It can be differentiated any number of times; gradients are those of the sum of all ranks' losses.
+    """
+
+    def gather(self, x: Tensor) -> Tensor:
+        """`[n, ...]`, of this rank's samples -> `[N, ...]`, of the whole minibatch's."""
+        ...
+
+    def own(self, whole: Tensor) -> Tensor:
+        """`[N, ...]` -> `[n, ...]`, those of this rank."""
         ...
 
 
@@ -135,6 +156,10 @@ class Network(Protocol):
         initialized through it: the draws depend on the run's seed and the module's own name only, so that
         variants share what they have in common. A module with a method `before_update()` has it called, without
         gradients, before each update of the network; that is the place for state that a forward must not change.
+        Modules with `hold()` and `release()` have them called around the discriminator passes of one update: what is
+        derived from weights alone need be worked out once between them. Modules with attributes `resolution` and
+        `recomputed` have the latter set from `run.recompute_from` on, and then keep no activations; that is refused
+        where a part of them has a true `changes_in_forward`, as calling it twice would count twice.
         """
         ...
 
@@ -167,14 +192,16 @@ class Discriminator(Protocol):
         noise: Sequence[Tensor] = (),
         noise_strength: Tensor | None = None,
     ) -> Critique:
-        """Images `[N, C, R, R]` at any trained resolution R. `noise` has one `[N, channels]` tensor for each entry of
+        """Images `[N, C, R, R]` at any trained resolution R; `noise` has one `[N, channels]` tensor for each entry of
         `noise_channels(R)`, and `noise_strength` is a 0-d tensor (None: the layers' own).
         """
         ...
 
-    # A discriminator may also have `start_from(images)`: it is called once, without gradients, with the first minibatch
-    # of reals, for layers whose initial weights depend on data. A network whose variables have names in the authors'
-    # TensorFlow program may have `load_tf_variables(arrays)` and `tf_variables()`.
+    # A discriminator with a true attribute `joins_passes` is called with reals and fakes in one batch and `passes=2`:
+    # it must keep apart whatever compares samples, as if each pass had been a call of its own. One may also have
+    # `start_from(images)`: it is called once, without gradients, with the first minibatch of reals, for layers whose
+    # initial weights depend on data. A network whose variables have names in the authors' TensorFlow program may have
+    # `load_tf_variables(arrays)` and `tf_variables()`.
 
     def noise_channels(self, resolution: int) -> Sequence[int]:
         """Channels of each noise layer active at `resolution`, in the order in which they are applied."""
@@ -186,7 +213,11 @@ class Discriminator(Protocol):
 
 
 class Critic(Protocol):
-    """A discriminator at the present level with this step's noise filled in; pure, and differentiable twice."""
+    """A discriminator at the present level with this step's noise filled in; pure, and differentiable twice.
+
+    Where it computes in float16 it has the attribute `gradient_scale`, a 0-d power of two: multiply scores by it before
+    their gradient with respect to images is taken and divide the gradient by it, or it vanishes on its way.
+    """
 
     def __call__(self, images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> Critique: ...
 

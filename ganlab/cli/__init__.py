@@ -17,6 +17,7 @@ from ganlab.errors import GanlabError
 _COMMANDS = {
     "run": "ganlab.cli.run:run",
     "check": "ganlab.cli.check:check",
+    "plan": "ganlab.cli.plan:plan",
     "show": "ganlab.cli.show:show",
     "list": "ganlab.cli.list:list_components",
     "plugins": "ganlab.cli.plugins:plugins",

@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import shlex
+import signal
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from ganlab.cli.common import blaming, catalog_with_warnings, recipe_options, recipe_with_warnings
 from ganlab.cli.threads import spin_briefly
+from ganlab.errors import GanlabError
+from ganlab.train.launch import LOST, STORE, end_with_launcher, launch
+
+if TYPE_CHECKING:
+    from ganlab.recipe import LoadedRecipe
+    from ganlab.train.choose import Choice
+    from ganlab.train.ranks import Ranks
+
+
+@attrs.frozen
+class _Asked:
+    """What the user typed."""
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    plugin_files: tuple[Path, ...]
+    run_dir: Path | None
+    resume: bool
+    quiet: bool
+
+    def load(self) -> LoadedRecipe:
+        return recipe_with_warnings(self.recipe, self.overrides, catalog_with_warnings(self.plugin_files))
+
+    def choose(self, loaded: LoadedRecipe) -> Choice:
+        from ganlab.train.choose import choose_folder
+
+        return choose_folder(loaded, self.run_dir, resume=self.resume, runs=Path.cwd() / "runs")
+
+    def words(self, folder: Path) -> list[str]:
+        """The command that goes on in `folder`, without `ganlab`."""
+        words = ["run", str(self.recipe), "--run-dir", str(folder), "--resume"]
+        words += [word for assignment in self.overrides for word in ("--set", assignment)]
+        return words + [word for file in self.plugin_files for word in ("--plugin", str(file))]
 
 
 @click.command()
@@ -18,6 +58,12 @@ from ganlab.cli.threads import spin_briefly
 @click.option(
     "--resume", is_flag=True, help="Continue the run in --run-dir (or the newest unfinished one), or start it."
 )
+@click.option(
+    "--ranks",
+    type=click.IntRange(1, 1024),
+    default=1,
+    help="Processes on this machine that share every minibatch, one for each GPU; `torchrun` works too.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar; errors only.")
 def run(
     recipe: Path,
@@ -25,6 +71,7 @@ def run(
     plugin_files: tuple[Path, ...],
     run_dir: Path | None,
     resume: bool,
+    ranks: int,
     quiet: bool,
 ) -> int:
     """Train RECIPE, in a run folder of its own.
@@ -39,33 +86,138 @@ def run(
     An unfinished run of the same recipe in --run-dir is continued where it stopped, bit for bit. Ctrl-C finishes the
     step, saves and ends with exit code 130; again, at once.
     """  # noqa: D301 - click wants the control character, to leave the lines as they are
-    loaded = recipe_with_warnings(recipe, overrides, catalog_with_warnings(plugin_files))
-
+    asked = _Asked(recipe, overrides, plugin_files, run_dir, resume, quiet)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
+        if ranks > 1:
+            raise GanlabError(f"--ranks {ranks}: this is one of several ranks already; leave the option out")
+        return _run_rank(asked)
+    if ranks > 1:
+        return _run_ranks(asked, ranks)
+    loaded = asked.load()
     spin_briefly()
-
-    from ganlab.train.choose import choose_folder
-
-    choice = choose_folder(loaded, run_dir, resume=resume, runs=Path.cwd() / "runs")
+    choice = asked.choose(loaded)
     if choice.plan == "done":
         click.echo(f"{choice.path} is finished already")
         return 0
 
-    from ganlab.cli.progress import TrainingProgress
-    from ganlab.train.run import finished_note
     from ganlab.train.run import run as train
 
+    return _trained(asked, loaded, choice, lambda say, listener: train(loaded, choice, say=say, listener=listener))
+
+
+def _trained(
+    asked: _Asked,
+    loaded: LoadedRecipe,
+    choice: Choice,
+    train: Callable[..., int],
+    ranks: int = 1,
+) -> int:
+    """Train with progress on the terminal, and say at the end how to go on."""
+    from ganlab.cli.progress import TrainingProgress
+    from ganlab.train.run import finished_note
+
     with (
-        TrainingProgress(loaded.recipe.run.images, quiet=quiet) as progress,
+        TrainingProgress(loaded.recipe.run.images, quiet=asked.quiet) as progress,
         warnings.catch_warnings(),
         blaming(loaded),
     ):
         warnings.showwarning = lambda message, *_, **__: progress.say(f"ganlab: warning: {message}")
-        code = train(loaded, choice, say=progress.say, listener=progress.show)
+        code = train(progress.say, progress.show)
     if code == 0:
         progress.say(finished_note(choice.path))
     else:
-        words = ["ganlab", "run", str(recipe), "--run-dir", str(choice.path), "--resume"]
-        words += [word for assignment in overrides for word in ("--set", assignment)]
-        words += [word for file in plugin_files for word in ("--plugin", str(file))]
-        progress.say(f"stopped and saved; go on with: {shlex.join(words)}")
+        progress.say(f"stopped and saved; go on with: {_go_on(asked, choice.path, ranks)}")
     return code
+
+
+def _go_on(asked: _Asked, folder: Path, ranks: int) -> str:
+    several = ["--ranks", str(ranks)] if ranks > 1 else []
+    return shlex.join(["ganlab", *asked.words(folder), *several])
+
+
+def _run_ranks(asked: _Asked, ranks: int) -> int:
+    """Start all ranks, wait for them, and say which one was lost if one was."""
+    choice = asked.choose(asked.load())
+    if choice.plan == "done":
+        click.echo(f"{choice.path} is finished already")
+        return 0
+    end = launch([*asked.words(choice.path), *(["--quiet"] if asked.quiet else [])], ranks)
+    if end.lost:
+        from ganlab.track.folder import RunFolder
+
+        folder = RunFolder(choice.path)
+        with folder.lock():
+            before = folder.status()
+            folder.set_status("failed", 0 if before is None else before.images_shown, end.lost)
+            kept = [path.name for path in folder.checkpoints.glob("checkpoint-*.safetensors")]
+        last = f"the last checkpoint is {max(kept, key=lambda name: (len(name), name))}" if kept else "nothing is saved"
+        click.echo(f"ganlab: {end.lost}; {last}; go on with: {_go_on(asked, choice.path, ranks)}", err=True)
+    return end.exit_code
+
+
+def _run_rank(asked: _Asked) -> int:
+    """One of several ranks. The first one says what all would say; the launcher has read the recipe before them."""
+    end_with_launcher()
+    launched = STORE in os.environ
+    local_rank = int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
+    muted = contextlib.redirect_stderr(io.StringIO()) if launched or local_rank else contextlib.nullcontext()
+    with _said_once(local_rank), muted:
+        loaded = asked.load()
+    spin_briefly()
+
+    from ganlab.train.devices import choose_device
+    from ganlab.train.ranks import RankLost, Ranks, joined
+
+    ranks = Ranks.from_environment()
+    with _said_once(local_rank), blaming(loaded):
+        device = choose_device(ranks.device(loaded.recipe.run.device))
+    try:
+        with joined(ranks, device):
+            return _trained_by_rank(asked, loaded, ranks, launched=launched)
+    except RankLost as error:
+        if ranks.first and not launched:
+            click.echo(f"ganlab: {error}", err=True)
+        return LOST
+    except KeyboardInterrupt:
+        if ranks.first:
+            raise
+        return 128 + signal.SIGINT
+
+
+def _trained_by_rank(asked: _Asked, loaded: LoadedRecipe, ranks: Ranks, *, launched: bool) -> int:
+    """Train as this rank in the folder that the first one chooses."""
+    from ganlab.train.choose import Choice
+    from ganlab.train.run import run as train
+
+    if ranks.first:
+        choice = asked.choose(loaded)
+        ranks.broadcast([str(choice.path), choice.plan])
+    else:
+        path, plan = ranks.broadcast(["", ""])
+        choice = Choice(Path(path), plan)  # type: ignore[arg-type]  # JSON does not say that it is a plan
+    if not ranks.first and choice.plan != "done":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return train(loaded, choice, say=lambda text: None, ranks=ranks)
+    if choice.plan == "done":
+        if ranks.first:
+            click.echo(f"{choice.path} is finished already")
+        return 0
+    return _trained(
+        asked,
+        loaded,
+        choice,
+        lambda say, listener: train(loaded, choice, say=say, listener=listener, ranks=ranks),
+        ranks.size if launched else 1,
+    )
+
+
+@contextlib.contextmanager
+def _said_once(local_rank: int) -> Iterator[None]:
+    """All ranks of a machine find the same mistakes; the first one there tells of them."""
+    try:
+        yield
+    except GanlabError:
+        if local_rank:
+            raise click.exceptions.Exit(2) from None
+        raise

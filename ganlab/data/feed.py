@@ -1,35 +1,61 @@
-"""Hands training its batches: any span of positions, decoded in time, the same for any number of workers.
+"""Hands training its images: any span of positions, decoded in time, the same for any number of workers.
 
-A small set is kept decoded at the resolution in use; a larger one is decoded by threads that work ahead of the
-reader. Neither has any influence on what is returned.
+A small set is kept decoded at the resolution in use, and at the next one where both fit; a larger one is decoded by
+threads that work ahead of the reader, on the spans it says will follow. Neither has any influence on what is returned.
 """
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import attrs
 import numpy as np
+import torch
+from torch import Tensor
 
+from ganlab.data.levels import DecodedLevel, level_bytes
 from ganlab.data.order import Order
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     import numpy.typing as npt
 
     from ganlab.interfaces import ImageSet
 
+AHEAD_SPANS = 4
+"""So many spans are decoded ahead in any case,"""
+AHEAD_BYTES = 2**26
+"""and more as long as they take no more than this."""
+FILL_BYTES = 2**20
+FILL_IMAGES = 32
+"""Decoded at once at most while the next level is filled, so that what is needed sooner waits for little."""
+
+
+class Span(NamedTuple):
+    """What is asked for in one call: a stretch of the run's positions at one resolution, or some rows of it."""
+
+    resolution: int
+    start: int
+    stop: int
+    rows: tuple[int, ...] | None = None
+    """Numbers in [0, stop - start), or None for all."""
+
+    @property
+    def size(self) -> int:
+        """Images in it."""
+        return self.stop - self.start if self.rows is None else len(self.rows)
+
 
 class Batch(NamedTuple):
     """The samples at some positions of the run's order."""
 
-    images: npt.NDArray[np.uint8]
-    """`[n, C, R, R]`."""
+    images: Tensor
+    """uint8 `[n, C, R, R]`, channels-last, on the host."""
     labels: npt.NDArray[np.float32] | None
     """One-hot `[n, label_size]`, or None for a set without labels."""
     mirror: npt.NDArray[np.float32]
@@ -38,90 +64,138 @@ class Batch(NamedTuple):
     """Sample numbers `[n]`."""
 
 
-class _Cache:
-    """Decoded images of one resolution, filled as they are first needed, from any thread."""
-
-    def __init__(self, images: ImageSet, resolution: int) -> None:
-        self._pixels = np.empty((images.count, images.channels, resolution, resolution), np.uint8)
-        self._present = np.zeros(images.count, np.bool_)
-        self._lock = threading.Lock()
-        self.missing = images.count
-
-    def has(self, indices: npt.NDArray[np.int64]) -> bool:
-        return self.missing == 0 or bool(self._present[indices].all())
-
-    def absent(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Those of `indices` that are not here yet."""
-        return np.unique(indices[~self._present[indices]])
-
-    def put(self, indices: npt.NDArray[np.int64], pixels: npt.NDArray[np.uint8]) -> None:
-        # Two threads may put the same sample; they put the same bytes. Pixels come before the mark that they are here.
-        self._pixels[indices] = pixels
-        with self._lock:
-            self.missing -= int((~self._present[indices]).sum())
-            self._present[indices] = True
-
-    def get(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        return self._pixels[indices]
-
-
 @attrs.frozen
-class _Span:
-    """What is asked for in one call, or will be in a later one."""
+class _Work:
+    """A span being decoded: into its level where that is kept, else into pixels of its own."""
 
-    resolution: int
-    start: int
-    stop: int
+    parts: Sequence[Future[None]]
+    level: DecodedLevel | None
+    pixels: Tensor | None
 
 
 class Feed:
-    """Batches of `images` in the order of `seed`.
+    """Images of a set in the order of `seed`.
 
-    `workers` threads decode; 0 decodes in the caller's. A resolution whose images take at most `cache_bytes` when
-    decoded is kept in memory from their first use on. `prefetch_batches` spans of the same length are decoded ahead.
+    `workers` threads decode; 0 decodes in the caller's. Levels that together take at most `cache_bytes` when decoded
+    are kept in memory. `pinned` hands images out in page-locked memory, from which CUDA copies without waiting.
     Not to be called from several threads. Use as a context manager, or call `close`.
     """
 
-    def __init__(
-        self, images: ImageSet, *, seed: int, workers: int, cache_bytes: int, prefetch_batches: int = 4
-    ) -> None:
+    def __init__(self, images: ImageSet, *, seed: int, workers: int, cache_bytes: int, pinned: bool = False) -> None:
         if images.count < 1:
             raise DataError(f"data set {images.name}: holds no images")
-        self._set = images
+        self.source = images
         self._order = Order(seed, images.count)
         self._workers = workers
-        self._cache_bytes = cache_bytes
-        self._ahead = prefetch_batches
+        self.cache_bytes = cache_bytes
+        self._pinned = pinned
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ganlab-feed") if workers > 0 else None
-        self._pending: dict[_Span, Sequence[Future[npt.NDArray[np.uint8]]]] = {}
-        self._cache: _Cache | None = None
-        self._last: _Span | None = None
+        self._pending: dict[Span, _Work] = {}
+        self._levels: dict[int, DecodedLevel] = {}
+        self._released: set[int] = set()
+        self._filled: set[int] = set()
+        self._present: int | None = None
+        self._closed = False
 
-    def batch(self, resolution: int, start: int, stop: int) -> Batch:
-        """The samples at positions start, ..., stop - 1, at `resolution`.
+    # -- what stands at some positions ---------------------------------------------------------------------------------
+
+    def indices(self, span: Span) -> npt.NDArray[np.int64]:
+        """Sample numbers int64 `[n]`."""
+        indices = self._order.indices(span.start, span.stop)
+        return indices if span.rows is None else indices[list(span.rows)]
+
+    def mirror(self, span: Span) -> npt.NDArray[np.float32]:
+        """Uniform draws `[n]` in [0, 1); 0.5 and above means mirrored."""
+        draws = self._order.mirror_uniforms(span.start, span.stop)
+        return draws if span.rows is None else draws[list(span.rows)]
+
+    def images(self, span: Span) -> Tensor:
+        """uint8 `[n, C, R, R]`, channels-last, on the host.
 
         Raises `DataError` naming file and key of what cannot be read, also where a worker met it.
         """
-        span = _Span(resolution, start, stop)
-        if self._last is None or self._last.resolution != resolution:
-            self._change_resolution(resolution)
-        indices = self._order.indices(start, stop)
-        if self._cache is not None and self._cache.has(indices):
-            images = self._cache.get(indices)
-        elif self._pool is None:
-            images = self._fetch(self._cache, resolution, indices)
-        else:
-            parts = self._pending.pop(span, None) or self._submit(self._pool, span)
-            self._prefetch(self._pool, span)
-            images = np.concatenate([part.result() for part in parts])
-        self._last = span
-        labels = self._set.labels(indices) if self._set.label_size else None
-        return Batch(images, labels, self._order.mirror_uniforms(start, stop), indices)
+        indices = self.indices(span)
+        level = self._level(span.resolution, needed_now=True)
+        work = self._pending.pop(span, None)
+        if level is None or not level.has(indices):
+            work = work or self._start(span, indices)
+            for part in work.parts:
+                part.result()
+            level = work.level
+        if span.resolution != self._present:
+            self._forget_levels(but=span.resolution)
+        if level is not None:
+            return level.get(torch.from_numpy(indices), pinned=self._pinned)
+        assert work is not None
+        assert work.pixels is not None, "what is not kept in a level has pixels of its own"
+        return work.pixels
+
+    def batch(self, resolution: int, start: int, stop: int, rows: npt.NDArray[np.int64] | None = None) -> Batch:
+        """All there is to say about positions start, ..., stop - 1, or some `rows` of them. Raises as `images`."""
+        span = Span(resolution, start, stop, None if rows is None else tuple(rows.tolist()))
+        indices = self.indices(span)
+        labels = self.source.labels(indices) if self.source.label_size else None
+        return Batch(self.images(span), labels, self.mirror(span), indices)
+
+    # -- working ahead -------------------------------------------------------------------------------------------------
+
+    def prepare(self, spans: Iterable[Span]) -> None:
+        """Start on the spans that will be asked for next, soonest first; whatever else was started is dropped."""
+        if self._pool is None:
+            return
+        wanted: dict[Span, npt.NDArray[np.int64] | None] = {}
+        total = 0
+        for number, span in enumerate(spans):
+            total += span.size * self.source.channels * span.resolution * span.resolution
+            if number >= AHEAD_SPANS and total > AHEAD_BYTES:
+                break
+            level = self._level(span.resolution, needed_now=False)
+            if level is not None and level.missing == 0:
+                continue
+            if span in self._pending:
+                wanted[span] = None
+            elif level is None or not level.has(indices := self.indices(span)):
+                wanted[span] = self.indices(span) if level is None else indices
+        for stale in [span for span in self._pending if span not in wanted]:
+            _cancel(self._pending.pop(stale))
+        for span, indices_or_none in wanted.items():
+            if indices_or_none is not None:
+                self._pending[span] = self._start(span, indices_or_none)
+
+    def ready(self, span: Span) -> bool:
+        """Whether `images(span)` would return at once, without an error."""
+        level = self._levels.get(span.resolution)
+        if level is not None and level.has(self.indices(span)):
+            return True
+        work = self._pending.get(span)
+        return work is not None and all(part.done() and part.exception() is None for part in work.parts)
+
+    def complete(self, resolution: int) -> bool:
+        """Whether all images of this level are in memory."""
+        level = self._levels.get(resolution)
+        return level is not None and level.missing == 0
+
+    def fill(self, resolution: int) -> None:
+        """Decode the whole of the level that comes next, once the present one is complete and if both fit."""
+        if self._pool is None or resolution in self._filled or self._present is None:
+            return
+        if self._present not in self._released and not self.complete(self._present):
+            return
+        level = self._level(resolution, needed_now=False)
+        if level is not None:
+            self._filled.add(resolution)
+            self._pool.submit(self._fill, self._pool, level, resolution, 0)
+
+    def release(self, resolution: int) -> None:
+        """Keep this level no longer: the reader has all of it."""
+        self._released.add(resolution)
+        self._levels.pop(resolution, None)
 
     def close(self) -> None:
         """Stop the threads; unread work is dropped."""
-        self._drop_pending()
-        self._cache = None
+        self._closed = True
+        self.prepare(())
+        self._levels.clear()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -133,55 +207,86 @@ class Feed:
     ) -> None:
         self.close()
 
-    def _change_resolution(self, resolution: int) -> None:
-        """Forget the old resolution. The new one is decoded as it is asked for, so nothing waits for a whole set."""
-        self._drop_pending()
-        self._cache = None
-        needed = self._set.count * self._set.channels * resolution * resolution
-        if needed <= self._cache_bytes:
-            self._cache = _Cache(self._set, resolution)
+    # -- levels that are kept ------------------------------------------------------------------------------------------
 
-    def _drop_pending(self) -> None:
-        for parts in self._pending.values():
-            for part in parts:
-                part.cancel()
-        self._pending.clear()
+    def _level(self, resolution: int, *, needed_now: bool) -> DecodedLevel | None:
+        """The level as it is kept, or None if it is not; one that is needed now goes before all others."""
+        if resolution in self._levels or resolution in self._released:
+            return self._levels.get(resolution)
+        size = level_bytes(self.source, resolution)
+        if size > self.cache_bytes or self._closed:
+            return None
+        if size + sum(level.nbytes for level in self._levels.values()) > self.cache_bytes:
+            if not needed_now:
+                return None
+            self._levels.clear()
+        self._levels[resolution] = DecodedLevel(self.source, resolution)
+        return self._levels[resolution]
 
-    def _prefetch(self, pool: ThreadPoolExecutor, span: _Span) -> None:
-        """Start on the spans that follow at the same stride, and drop those that turned out not to follow."""
-        length = span.stop - span.start
-        step = length
-        if self._last is not None and self._last.stop - self._last.start == length and self._last.start < span.start:
-            step = span.start - self._last.start  # with several ranks, each reads its slice of every global batch
-        starts = [span.start + ahead * step for ahead in range(1, self._ahead + 1)]
-        following = [_Span(span.resolution, start, start + length) for start in starts]
-        for stale in self._pending.keys() - set(following):
-            for part in self._pending.pop(stale):
-                part.cancel()
-        for ahead in following:
-            if ahead not in self._pending:
-                self._pending[ahead] = self._submit(pool, ahead)
+    def _forget_levels(self, *, but: int) -> None:
+        """A new resolution is in use: those before it are not needed any more."""
+        self._present = but
+        keep = {but, *(span.resolution for span in self._pending)}
+        self._levels = {resolution: level for resolution, level in self._levels.items() if resolution in keep}
 
-    def _submit(self, pool: ThreadPoolExecutor, span: _Span) -> Sequence[Future[npt.NDArray[np.uint8]]]:
-        """One piece of the span for each worker."""
-        indices = self._order.indices(span.start, span.stop)
-        pieces = np.array_split(indices, max(1, min(self._workers, len(indices))))
-        return [pool.submit(self._fetch, self._cache, span.resolution, piece) for piece in pieces]
+    def _fill(self, pool: ThreadPoolExecutor, level: DecodedLevel, resolution: int, start: int) -> None:
+        """On a worker: a piece, as long as the level is wanted; the rest queues behind what is needed sooner."""
+        if self._closed or start >= self.source.count or self._levels.get(resolution) is not level:
+            return
+        piece = max(1, min(FILL_IMAGES, FILL_BYTES // (self.source.channels * resolution * resolution)))
+        with contextlib.suppress(DataError):  # what cannot be read is reported when, and if, it is needed
+            self._decode_into_level(level, resolution, np.arange(start, min(start + piece, self.source.count)))
+        with contextlib.suppress(RuntimeError):  # the pool has been shut down meanwhile
+            pool.submit(self._fill, pool, level, resolution, start + piece)
 
-    def _fetch(self, cache: _Cache | None, resolution: int, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        if cache is None:
-            return self._read(resolution, indices)
-        absent = cache.absent(indices)
+    # -- decoding ------------------------------------------------------------------------------------------------------
+
+    def _start(self, span: Span, indices: npt.NDArray[np.int64]) -> _Work:
+        """One piece of the span for each worker, or all of it here and now without any."""
+        level = self._levels.get(span.resolution)
+        pixels = None
+        if level is None:
+            shape = (len(indices), span.resolution, span.resolution, self.source.channels)
+            pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self._pinned).permute(0, 3, 1, 2)
+        work: list[Future[None]] = []
+        pieces = max(1, min(self._workers, len(indices)))
+        for piece in range(pieces):
+            start, stop = (len(indices) * edge // pieces for edge in (piece, piece + 1))
+            out = None if pixels is None else pixels[start:stop].numpy()
+            if self._pool is not None:
+                work.append(self._pool.submit(self._decode, span.resolution, indices[start:stop], level, out))
+            else:
+                self._decode(span.resolution, indices[start:stop], level, out)
+        return _Work(work, level, pixels)
+
+    def _decode(
+        self,
+        resolution: int,
+        indices: npt.NDArray[np.int64],
+        level: DecodedLevel | None,
+        out: npt.NDArray[np.uint8] | None,
+    ) -> None:
+        if level is not None:
+            self._decode_into_level(level, resolution, indices)
+        elif out is not None:
+            out[...] = self._read(resolution, indices)
+
+    def _decode_into_level(self, level: DecodedLevel, resolution: int, indices: npt.NDArray[np.int64]) -> None:
+        absent = level.absent(indices)
         if len(absent):
-            cache.put(absent, self._read(resolution, absent))
-        return cache.get(indices)
+            level.put(absent, self._read(resolution, absent))
 
     def _read(self, resolution: int, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        images = self._set.images(resolution, indices)
-        expected = (len(indices), self._set.channels, resolution, resolution)
+        images = self.source.images(resolution, indices)
+        expected = (len(indices), self.source.channels, resolution, resolution)
         if images.shape != expected or images.dtype != np.uint8:
             raise DataError(
-                f"data set {self._set.name}: gave {images.dtype} {list(images.shape)} for samples "
+                f"data set {self.source.name}: gave {images.dtype} {list(images.shape)} for samples "
                 f"{indices[:3].tolist()}..., expected uint8 {list(expected)}; its plugin needs to be corrected"
             )
         return images
+
+
+def _cancel(work: _Work) -> None:
+    for part in work.parts:
+        part.cancel()

@@ -14,12 +14,16 @@ from torch.nn import functional as F
 
 Blend = Literal["float", "bytes", "none"]
 
+MIRRORED = 0.5
+"""A sample is mirrored where its uniform draw is so much or more."""
+
 
 def network_reals(
     images_u8: Tensor, *, mirror: Tensor | None = None, fade: Tensor | None = None, blend: Blend = "float"
 ) -> Tensor:
     """uint8 `[N, C, R, R]` -> float32 of the same shape in [-1, 1], as the discriminator expects at resolution R.
 
+    The memory format is kept: channels-last images give channels-last reals.
     `mirror`, `[N]` (or anything with N elements), flips sample i left to right where it is true, or where it is a
     uniform draw of 0.5 or more; None flips nothing. `fade`, a 0-d tensor in [0, 1], is the weight of the images
     against their own 2x2-averaged and doubled copy, so that reals gain detail as the networks do; None means 1.
@@ -27,13 +31,13 @@ def network_reals(
     truncation to whole bytes (their Theano program), "none" not at all (the common ports).
     """
     if mirror is not None:
-        flips = mirror if mirror.dtype == torch.bool else mirror >= 0.5
+        flips = mirror if mirror.dtype == torch.bool else mirror >= MIRRORED
         images_u8 = torch.where(flips.reshape(-1, 1, 1, 1), images_u8.flip(-1), images_u8)
     if blend == "bytes" and fade is not None:
         images_u8 = faded_bytes(images_u8, fade)
-    reals = images_u8.to(torch.float32) * (2.0 / 255.0) - 1.0
+    reals = images_u8.to(torch.float32).mul_(2.0 / 255.0).sub_(1.0)
     if blend == "float" and fade is not None:
-        reals = reals + (_coarser(reals) - reals) * (1.0 - fade).to(reals.dtype)
+        reals = torch.lerp(reals, _coarser(reals), (1.0 - fade).to(reals.dtype))
     return reals
 
 
@@ -61,6 +65,4 @@ def to_bytes(images: Tensor, *, shrink: int = 1) -> Tensor:
 
 def _coarser(images: Tensor) -> Tensor:
     """2x2 averages, doubled to the size of the images again."""
-    count, channels, height, width = images.shape
-    blocks = images.reshape(count, channels, height // 2, 2, width // 2, 2)
-    return blocks.mean(dim=(3, 5), keepdim=True).expand_as(blocks).reshape(images.shape)
+    return F.interpolate(F.avg_pool2d(images, 2), scale_factor=2.0, mode="nearest")

@@ -10,8 +10,8 @@ from typing import Any
 from ganlab.registry import OWN_DISTRIBUTION
 
 _CIRCUMSTANCES = {
-    "run": {"name", "device", "threads", "check_memory"},
-    "data": {"workers", "cache_gigabytes", "path"},
+    "run": {"name", "device", "threads", "micro_batches", "compile", "recompute_from", "check_memory"},
+    "data": {"workers", "cache", "cache_gigabytes", "path"},
     "track": None,
     "plugins": None,
 }

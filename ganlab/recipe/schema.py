@@ -37,10 +37,25 @@ class RunTable:
     seed: int = parameter(0, ge=0, help="equal seeds give equal initial weights, data order and latents")
     images: int = parameter(ge=1, unit="images", help="real images to show in all")
     device: str = parameter("auto", check=_device, help="auto takes CUDA, then MPS, then the CPU")
-    precision: Literal["float32", "bfloat16"] = parameter(
-        "float32", help="arithmetic of the networks; losses and penalties stay in float32"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = parameter(
+        "auto",
+        help="arithmetic of the networks; losses and penalties stay in float32. "
+        "auto takes bfloat16 where the hardware has the instructions, else float32",
     )
     threads: int = parameter(0, ge=0, le=4096, help="CPU threads for the arithmetic; 0 leaves torch's choice")
+    micro_batches: int = parameter(
+        1, ge=1, le=65536, help="equal parts of each minibatch (of each rank's share) worked out one after the other"
+    )
+    compile: bool = parameter(
+        False, help="torch.compile the step: minutes of waiting at each level; meant for GPUs, of no use on two cores"
+    )
+    recompute_from: int = parameter(
+        0,
+        ge=0,
+        unit="pixels",
+        help="blocks of this resolution and finer keep no activations and work them out again for gradients: "
+        "less memory, about a third more time; 0 for none",
+    )
     check_memory: bool = parameter(
         True, help="before training, work out the peak memory of every level and refuse what cannot fit"
     )
@@ -58,8 +73,13 @@ class DataTable:
         "float", help="how reals are blended during a fade: as floats (TF), truncated to bytes (Theano), or not at all"
     )
     workers: int = parameter(2, ge=0, le=1024, help="threads that read and decode images ahead of need")
+    cache: Literal["auto", "device", "memory", "none"] = parameter(
+        "auto",
+        help="where decoded images are kept: auto takes the device if they fit there, else memory, else reads each "
+        "time; device insists",
+    )
     cache_gigabytes: float = parameter(
-        2.0, ge=0, le=1_000_000, unit="GB", help="decoded images kept in memory if they fit in this"
+        2.0, ge=0, le=1_000_000, unit="GB", help="decoded images are kept if a level of them fits in this"
     )
 
 

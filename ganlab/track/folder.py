@@ -42,6 +42,7 @@ INFO_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "digest": str,
     "started": str,
     "resumed": list,
+    "precision": str,
     "plugins": (dict, list),
     "tags": dict,
     "data": dict,

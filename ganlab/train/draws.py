@@ -37,14 +37,19 @@ def draw_pass(
     latent_size: int,
     noise_channels: Sequence[int],
     device: torch.device,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> Draws:
-    """The draws of the pass `purpose` ("discriminator" or "generator") that begins at `images_shown`."""
+    """The draws of the pass `purpose` ("discriminator" or "generator") that begins at `images_shown`.
+
+    With `rows` only those of these samples of the minibatch, in that order.
+    """
+    own = slice(None) if rows is None else rows
 
     def normal(name: str, width: int) -> npt.NDArray[np.float32]:
         source = generator(seed, f"{purpose}/{name}", images_shown)
-        return source.standard_normal((minibatch, width), dtype=np.float32)
+        return source.standard_normal((minibatch, width), dtype=np.float32)[own]
 
-    factors = generator(seed, f"{purpose}/mixing", images_shown).random((minibatch, 1, 1, 1), dtype=np.float32)
+    factors = generator(seed, f"{purpose}/mixing", images_shown).random((minibatch, 1, 1, 1), dtype=np.float32)[own]
     noise: dict[str, Sequence[Tensor]] = {}
     for evaluation in ("reals", "fakes", "mixed"):
         if noise_channels:

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import attrs
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganlab.errors import GanlabError
 from ganlab.interfaces import AdversarialLoss, BuiltRegularizer, ImageShape
 from ganlab.randomness import derived_seed, generator
 from ganlab.recipe.schema import Recipe
+
+
+@attrs.frozen
+class Lists:
+    """What every update asks of a network's modules, looked up once: walking one takes as long as a layer."""
+
+    parameters: Sequence[nn.Parameter]
+    """Those that learn."""
+    before_update: Sequence[Callable[[], None]]
+    """See `ganlab.interfaces.Network`."""
+    holders: Sequence[Any]
+    """Modules with `hold()` and `release()`."""
+
+    @classmethod
+    def of(cls, network: nn.Module) -> Lists:
+        """Walk the network."""
+        modules = list(network.modules())
+        return cls(
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
+            [
+                cast("Callable[[], None]", module.before_update)
+                for module in modules
+                if hasattr(module, "before_update")
+            ],
+            [module for module in modules if hasattr(module, "hold")],
+        )
 
 
 @attrs.frozen
@@ -27,6 +54,19 @@ class Players:
     """The generator's moving average, the one that is sampled."""
     loss: AdversarialLoss
     regularizers: Sequence[BuiltRegularizer]
+    lists: Mapping[str, Lists] = attrs.field()
+    """Of "generator" and "discriminator"."""
+
+    joins_passes: bool = attrs.field()
+    """Whether the discriminator takes reals and fakes in one call; see `ganlab.interfaces.Discriminator`."""
+
+    @lists.default
+    def _look_up(self) -> Mapping[str, Lists]:
+        return {"generator": Lists.of(self.generator), "discriminator": Lists.of(self.discriminator)}
+
+    @joins_passes.default
+    def _ask(self) -> bool:
+        return bool(getattr(self.discriminator, "joins_passes", False))
 
     def modules(self) -> dict[str, nn.Module]:
         """Every part with weights or state, by the name it has in a checkpoint."""
@@ -60,6 +100,14 @@ def bare_players(recipe: Recipe, images: ImageShape) -> Players:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(recipe.run.seed, f"build/{player}"))  # for modules that draw for themselves
             networks[name] = getattr(recipe, player).build(images)
+        for module in networks[name].modules():
+            if recipe.run.recompute_from and getattr(module, "resolution", 0) >= recipe.run.recompute_from:
+                if any(getattr(part, "changes_in_forward", False) for part in module.modules()):
+                    raise GanlabError(
+                        f"run.recompute_from: the {player} has layers that follow statistics in every pass (batch "
+                        "normalization), which would count twice; set it to 0, or use another normalization"
+                    )
+                module.recomputed = True
     averaged = networks["averaged"].requires_grad_(False)
     averaged.eval()
     regularizers = tuple(component.build() for component in recipe.regularizers)

@@ -18,6 +18,7 @@ from torch import Tensor
 from ganlab.errors import RunError
 from ganlab.train.events import Position
 from ganlab.train.players import Players
+from ganlab.train.scaling import LossScale
 from ganlab.train.tally import Tally
 from ganlab.train.tensors import read_header, read_tensors, write_tensors
 
@@ -32,6 +33,7 @@ class TrainingState:
     players: Players
     optimizers: Mapping[str, torch.optim.Optimizer]
     tally: Tally
+    scaling: Mapping[str, LossScale] = attrs.field(factory=dict)
 
 
 def save_checkpoint(
@@ -48,6 +50,8 @@ def save_checkpoint(
         tensors.update({f"optimizer/{name}/{key}": value for key, value in inner.items()})
     tensors.update({f"tally/{key}": value for key, value in state.tally.tensors().items()})
     plain["tally"] = state.tally.counts
+    for name, scale in state.scaling.items():
+        tensors.update({f"scaling/{name}/{key}": value for key, value in scale.tensors().items()})
     path = folder / f"checkpoint-{position.images_shown:09d}.safetensors"
     write_tensors(path, tensors, plain)
     for old in checkpoints(folder)[:-keep]:
@@ -77,6 +81,8 @@ def restore_checkpoint(path: Path, state: TrainingState) -> Position:
         _restore_optimizer(optimizer, inner, plain["optimizers"][name])
     sums = {key.removeprefix("tally/"): value for key, value in tensors.items() if key.startswith("tally/")}
     state.tally.restore(sums, plain["tally"])
+    for name, scale in state.scaling.items():
+        scale.restore({key: tensors[f"scaling/{name}/{key}"] for key in scale.tensors()})
     return Position(**plain["position"])
 
 

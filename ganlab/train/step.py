@@ -6,9 +6,9 @@ compiled, captured, and compared with the authors' numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from ganlab.interfaces import Critic, Critique, DiscriminatorPass, GeneratorPass, LossValue
 from ganlab.train.draws import Draws
 from ganlab.train.players import Players
+from ganlab.train.scaling import gradient_scale
 
 Autocast = Callable[[], AbstractContextManager[object]]
 Gradients = Sequence[Tensor | None]
@@ -35,44 +36,135 @@ class Outcome(NamedTuple):
 
     loss: Tensor
     gradients: Gradients
+    """Times the loss scale, where the step was given one."""
     report: Mapping[str, Tensor]
     """0-d tensors."""
 
 
+class Passes(NamedTuple):
+    """The three computations that steps are made of, as they stand here or compiled."""
+
+    generate: Callable[..., Tensor]
+    judge: Callable[..., LossValue]
+    """The discriminator's loss."""
+    persuade: Callable[..., LossValue]
+    """The generator's loss."""
+    compiled: bool = False
+
+
 def discriminator_step(
-    players: Players, reals: Tensor, labels: Tensor | None, draws: Draws, level: Level, autocast: Autocast
+    players: Players,
+    reals: Tensor,
+    labels: Tensor | None,
+    draws: Draws,
+    level: Level,
+    autocast: Autocast,
+    loss_scale: Tensor | None = None,
+    passes: Passes | None = None,
 ) -> Outcome:
     """The discriminator's loss and gradients. `reals` `[N, C, R, R]` in [-1, 1]; fakes get the labels of the reals."""
-    with torch.no_grad(), autocast():
-        fakes = players.generator(draws.latents, labels, resolution=level.resolution, fade=level.fade)
-    batch = _discriminator_pass(players, reals, fakes.float(), labels, draws, level, autocast)
-    return _outcome(players.discriminator, _discriminator_value(players, batch), "discriminator")
+    do = passes or plain_passes()
+    with torch.no_grad():
+        fakes = do.generate(players, labels, draws, level, autocast)
+    return _judged(do, players, reals, fakes, labels, draws, level, autocast, loss_scale)
 
 
 def generator_step(
-    players: Players, reals: Tensor, labels: Tensor | None, draws: Draws, level: Level, autocast: Autocast
+    players: Players,
+    reals: Tensor,
+    labels: Tensor | None,
+    draws: Draws,
+    level: Level,
+    autocast: Autocast,
+    loss_scale: Tensor | None = None,
+    passes: Passes | None = None,
 ) -> Outcome:
     """The generator's loss and gradients; `labels` are those its fakes are made with."""
-    with autocast():
-        fakes = players.generator(draws.latents, labels, resolution=level.resolution, fade=level.fade)
-    value = _generator_value(players, fakes.float(), reals, labels, draws, level, autocast)
-    return _outcome(players.generator, value, "generator")
+    do = passes or plain_passes()
+    fakes = do.generate(players, labels, draws, level, autocast)
+    value = do.persuade(players, fakes, reals, labels, draws, level, autocast, loss_scale)
+    return _outcome(players, value, "generator", loss_scale)
 
 
 def joint_step(
-    players: Players, reals: Tensor, labels: Tensor | None, draws: Draws, level: Level, autocast: Autocast
+    players: Players,
+    reals: Tensor,
+    labels: Tensor | None,
+    draws: Draws,
+    level: Level,
+    autocast: Autocast,
+    loss_scales: tuple[Tensor | None, Tensor | None] = (None, None),
+    passes: Passes | None = None,
 ) -> tuple[Outcome, Outcome]:
     """Both players' losses and gradients from the same fakes, before either is updated (Theano, CIFAR-10)."""
+    do = passes or plain_passes()
+    ours, theirs = loss_scales
+    fakes = do.generate(players, labels, draws, level, autocast)
+    discriminator = _judged(do, players, reals, fakes.detach(), labels, draws, level, autocast, ours)
+    value = do.persuade(players, fakes, reals, labels, draws, level, autocast, theirs)
+    return discriminator, _outcome(players, value, "generator", theirs)
+
+
+def plain_passes() -> Passes:
+    """As written."""
+    return Passes(_generate, _judge, _persuade)
+
+
+def compiled_passes() -> Passes:
+    """By torch.compile: one graph a level and minibatch for each, good for every fade."""
+    # Every level is a graph of its own; torch gives up after eight, which is meant for shapes that never settle.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
+    return Passes(
+        torch.compile(_generate, dynamic=False),
+        torch.compile(_judge, dynamic=False),
+        torch.compile(_persuade, dynamic=False),
+        compiled=True,
+    )
+
+
+def _generate(players: Players, labels: Tensor | None, draws: Draws, level: Level, autocast: Autocast) -> Tensor:
+    """Fakes, float32."""
     with autocast():
         fakes = players.generator(draws.latents, labels, resolution=level.resolution, fade=level.fade)
-    fakes = fakes.float()
-    batch = _discriminator_pass(players, reals, fakes.detach(), labels, draws, level, autocast)
-    discriminator = _outcome(players.discriminator, _discriminator_value(players, batch), "discriminator")
-    value = _generator_value(players, fakes, reals, labels, draws, level, autocast)
-    return discriminator, _outcome(players.generator, value, "generator")
+    images: Tensor = fakes.float()
+    return images
 
 
-def make_critic(players: Players, noise: Mapping[str, Sequence[Tensor]], level: Level, autocast: Autocast) -> Critic:
+def _judged(
+    do: Passes,
+    players: Players,
+    reals: Tensor,
+    fakes: Tensor,
+    labels: Tensor | None,
+    draws: Draws,
+    level: Level,
+    autocast: Autocast,
+    loss_scale: Tensor | None,
+) -> Outcome:
+    with held(() if do.compiled else players.lists["discriminator"].holders):  # a compiler shares what is equal anyway
+        value = do.judge(players, reals, fakes, labels, draws, level, autocast, loss_scale)
+        return _outcome(players, value, "discriminator", loss_scale)
+
+
+@contextmanager
+def held(layers: Sequence[Any]) -> Iterator[None]:
+    """What these layers derive from their weights alone is worked out once for all passes within."""
+    for layer in layers:
+        layer.hold()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.release()
+
+
+def make_critic(
+    players: Players,
+    noise: Mapping[str, Sequence[Tensor]],
+    level: Level,
+    autocast: Autocast,
+    loss_scale: Tensor | None = None,
+) -> Critic:
     """The discriminator at this level with this pass's noise, as losses call it; scores come back in float32."""
     strength = players.loss.noise_strength()
 
@@ -82,10 +174,12 @@ def make_critic(players: Players, noise: Mapping[str, Sequence[Tensor]], level: 
         logits = critique.label_logits
         return Critique(critique.scores.float(), None if logits is None else logits.float())
 
+    if loss_scale is not None:
+        critic.gradient_scale = gradient_scale(loss_scale)  # type: ignore[attr-defined]  # a function takes attributes
     return critic
 
 
-def _discriminator_pass(
+def _judge(
     players: Players,
     reals: Tensor,
     fakes: Tensor,
@@ -93,28 +187,49 @@ def _discriminator_pass(
     draws: Draws,
     level: Level,
     autocast: Autocast,
-) -> DiscriminatorPass:
-    critic = make_critic(players, draws.noise, level, autocast)
-    return DiscriminatorPass(
+    loss_scale: Tensor | None,
+) -> LossValue:
+    """The discriminator's loss, 0-d, and its report."""
+    critic = make_critic(players, draws.noise, level, autocast, loss_scale)
+    if players.joins_passes:
+        real, fake = _judge_together(players, reals, fakes, draws, level, autocast)
+    else:
+        real, fake = critic(reals, "reals"), critic(fakes, "fakes")
+    batch = DiscriminatorPass(
         critic=critic,
         reals=reals,
         fakes=fakes,
-        real=critic(reals, "reals"),
-        fake=critic(fakes, "fakes"),
+        real=real,
+        fake=fake,
         mixing_factors=draws.mixing_factors,
         labels=labels,
         fake_labels=labels,
         enlargement=level.enlargement,
     )
-
-
-def _discriminator_value(players: Players, batch: DiscriminatorPass) -> LossValue:
     terms = [players.loss.discriminator(batch)]
     terms += [value for term in players.regularizers if (value := term.discriminator(batch)) is not None]
     return _sum(terms)
 
 
-def _generator_value(
+def _judge_together(
+    players: Players, reals: Tensor, fakes: Tensor, draws: Draws, level: Level, autocast: Autocast
+) -> tuple[Critique, Critique]:
+    """Reals and fakes in one pass of twice the size, minibatch statistics apart: fewer and larger kernels."""
+    noise = [torch.cat(pair) for pair in zip(draws.noise["reals"], draws.noise["fakes"], strict=True)]
+    with autocast():
+        both = players.discriminator(
+            torch.cat([reals, fakes]),
+            fade=level.fade,
+            noise=noise,
+            noise_strength=players.loss.noise_strength(),
+            passes=2,
+        )
+    scores = both.scores.float().chunk(2)
+    logits = (None, None) if both.label_logits is None else both.label_logits.float().chunk(2)
+    return Critique(scores[0], logits[0]), Critique(scores[1], logits[1])
+
+
+def _persuade(
     players: Players,
     fakes: Tensor,
     reals: Tensor,
@@ -122,8 +237,10 @@ def _generator_value(
     draws: Draws,
     level: Level,
     autocast: Autocast,
+    loss_scale: Tensor | None,
 ) -> LossValue:
-    critic = make_critic(players, draws.noise, level, autocast)
+    """The generator's loss, 0-d, and its report."""
+    critic = make_critic(players, draws.noise, level, autocast, loss_scale)
     batch = GeneratorPass(critic=critic, fakes=fakes, fake=critic(fakes, "fakes"), fake_labels=labels, reals=reals)
     terms = [players.loss.generator(batch)]
     terms += [value for term in players.regularizers if (value := term.generator(batch)) is not None]
@@ -137,15 +254,24 @@ def _sum(terms: Sequence[LossValue]) -> LossValue:
     return LossValue(total, {name: value for term in terms for name, value in term.report.items()})
 
 
-def _outcome(player: torch.nn.Module, value: LossValue, name: str) -> Outcome:
+def _outcome(players: Players, value: LossValue, name: str, loss_scale: Tensor | None) -> Outcome:
     """Gradients of this player's parameters alone; those that the present level does not use get None."""
-    parameters = [parameter for parameter in player.parameters() if parameter.requires_grad]
-    found: Sequence[Tensor | None] = torch.autograd.grad(value.per_sample, parameters, allow_unused=True)
+    parameters = players.lists[name].parameters
+    found: Sequence[Tensor | None] = torch.autograd.grad(value.per_sample, parameters, loss_scale, allow_unused=True)
     gradients = [None if g is None else _laid_out_as(p, g) for p, g in zip(parameters, found, strict=True)]
     report = {f"loss/{name}": value.per_sample.detach()}
     own = "" if name == "discriminator" else f"{name}/"  # both players report scores of fakes, and mean other ones
-    report.update({f"{own}{key}": tensor.detach().float().mean() for key, tensor in value.report.items()})
+    report.update({f"{own}{key}": mean for key, mean in _means(value.report).items()})
     return Outcome(value.per_sample.detach(), gradients, report)
+
+
+def _means(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of each, those of one shape together."""
+    found = {name: tensor.detach().float() for name, tensor in tensors.items()}
+    if len(found) > 1 and len({tensor.shape for tensor in found.values()}) == 1:
+        means = torch.stack(list(found.values())).flatten(1).mean(1).unbind()
+        return dict(zip(found, means, strict=True))
+    return {name: tensor.mean() for name, tensor in found.items()}
 
 
 def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:

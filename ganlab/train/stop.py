@@ -9,6 +9,9 @@ from types import FrameType
 
 import attrs
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Those that ask for the end."""
+
 
 @attrs.define
 class StopRequest:
@@ -35,7 +38,7 @@ def listening_for_stop() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal_number = number
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:
         yield request
     finally:

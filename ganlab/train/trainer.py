@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ganlab.data.feed import Batch, Feed
-from ganlab.data.reals import network_reals
+from ganlab.data.feed import Feed
 from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
 from ganlab.randomness import generator
 from ganlab.recipe.schema import Recipe
@@ -20,12 +21,27 @@ from ganlab.track.folder import RunFolder
 from ganlab.train import state as checkpointing
 from ganlab.train.average import average_
 from ganlab.train.devices import autocast
+from ganlab.train.division import Division, comparing_modules, share_of
 from ganlab.train.draws import Draws, draw_pass, on_device
 from ganlab.train.events import Cadence, EndTick, Position
 from ganlab.train.export import save_generator
+from ganlab.train.gradients import Part, WholeMinibatch
 from ganlab.train.players import Players
+from ganlab.train.ranks import ALONE, Exchange, Ranks
 from ganlab.train.samples import enlarge, generate, sample_labels, sample_latents, save_grid
-from ganlab.train.step import Autocast, Level, Outcome, discriminator_step, generator_step, joint_step
+from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales, unchanged_where
+from ganlab.train.step import (
+    Autocast,
+    Level,
+    Outcome,
+    Passes,
+    compiled_passes,
+    discriminator_step,
+    generator_step,
+    joint_step,
+    plain_passes,
+)
+from ganlab.train.supply import Supply
 from ganlab.train.tally import NonFinite, Tally
 
 Listener = Callable[[Stage, int, Mapping[str, float]], None]
@@ -49,26 +65,48 @@ class Trainer:
     facts: Mapping[str, Any]
     """Plain facts that every checkpoint carries (the recipe's digest)."""
     listener: Listener = attrs.field(default=lambda stage, images_shown, values: None)
+    ranks: Ranks = ALONE
+    whole: WholeMinibatch = attrs.field(init=False)
     optimizers: dict[str, torch.optim.Optimizer] = attrs.field(init=False)
     tally: Tally = attrs.field(init=False)
+    supply: Supply = attrs.field(init=False)
+    scaling: dict[str, LossScale] = attrs.field(init=False)
+    """By player, where the networks compute in float16; elsewhere empty."""
     images_shown: int = attrs.field(init=False, default=0)
     """Real images shown by the updates done."""
     _batch_began: int = attrs.field(init=False, default=0)
     _stage: Stage | None = attrs.field(init=False, default=None)
     _fade: Tensor = attrs.field(init=False)
     _reals: Tensor | None = attrs.field(init=False, default=None)
+    _division: Division = attrs.field(init=False)
+    _comparing: Mapping[str, Any] = attrs.field(init=False)
+    """Modules that compare samples."""
+    _rows: npt.NDArray[np.int64] | None = attrs.field(init=False, default=None)
+    """This rank's samples of the minibatch, where it is divided."""
+    _minibatch: int = attrs.field(init=False, default=0)
     _tick_began: float = attrs.field(init=False, factory=time.perf_counter)
     _tick_images: int = attrs.field(init=False, default=0)
     _autocast: Autocast = attrs.field(init=False)
+    _passes: Passes = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.optimizers = {
             "generator": self.recipe.optimizer.build(self.players.generator.parameters()),
             "discriminator": self.recipe.optimizer.build(self.players.discriminator.parameters()),
         }
+        micro_batches = self.recipe.run.micro_batches
+        self._division = Division(self.ranks.size, self.ranks.rank, micro_batches)
+        self._comparing = comparing_modules(self.players)
+        networks = {"generator": self.players.generator, "discriminator": self.players.discriminator}
+        self.whole = WholeMinibatch(networks, self.ranks, micro_batches, self.device)
         self.tally = Tally(self.device)
+        self.supply = Supply(self.recipe, self.images, self.schedule, self.feed, self.device)
+        if self._division.parts > 1:
+            self.supply.rows_of = lambda minibatch: share_of(self._division, minibatch, self._comparing).rows
         self._fade = torch.ones((), device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
+        self._passes = compiled_passes() if self.recipe.run.compile else plain_passes()
+        self.scaling = loss_scales(self.recipe.run.precision, self.device)
 
     @property
     def cadence(self) -> Cadence:
@@ -90,6 +128,8 @@ class Trainer:
             return
         self._stage = stage
         self._fade.fill_(stage.fade)
+        if self._division.parts > 1 and stage.minibatch != self._minibatch:
+            self._divide(stage.minibatch)
         rates = {"generator": stage.generator_learning_rate, "discriminator": stage.discriminator_learning_rate}
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -104,40 +144,52 @@ class Trainer:
         """One discriminator update, and one step of the averaged generator (before the generator's own update)."""
         self.enter(stage)
         reals, labels = self._next_reals(stage, images_shown)
-        self._before_update(self.players.discriminator)
-        draws = self._draws("discriminator", stage, images_shown)
-        outcome = discriminator_step(self.players, reals, labels, draws, self._level(stage), self._autocast)
-        self._apply("discriminator", outcome, images_shown)
-        self._after_discriminator(outcome)
+        self._before_update("discriminator")
+        share = Part(reals, labels, self._draws("discriminator", stage, images_shown))
+        level, scale = self._level(stage), self._loss_scale("discriminator")
+
+        def step(part: Part) -> tuple[Outcome]:
+            inputs = (part.reals, part.labels, part.draws)
+            return (discriminator_step(self.players, *inputs, level, self._autocast, scale, self._passes),)
+
+        (outcome,) = self.whole.outcomes(("discriminator",), step, share)
+        left_out = self._apply("discriminator", outcome, images_shown)
+        self._after_discriminator(outcome, left_out)
         self.images_shown = images_shown + stage.minibatch
         self.listener(stage, self.images_shown, {})
 
     def update_generator(self, stage: Stage, images_shown: int) -> None:
         """One generator update against the discriminator as it now is."""
         self.enter(stage)
-        self._before_update(self.players.generator)
+        self._before_update("generator")
         draws = self._draws("generator", stage, images_shown)
         assert self._reals is not None, "a discriminator update comes first"
-        outcome = generator_step(
-            self.players,
-            self._reals,
-            self._random_labels(stage, images_shown),
-            draws,
-            self._level(stage),
-            self._autocast,
-        )
+        share = Part(self._reals, self._random_labels(stage, images_shown), draws)
+        level, scale = self._level(stage), self._loss_scale("generator")
+
+        def step(part: Part) -> tuple[Outcome]:
+            inputs = (part.reals, part.labels, part.draws)
+            return (generator_step(self.players, *inputs, level, self._autocast, scale, self._passes),)
+
+        (outcome,) = self.whole.outcomes(("generator",), step, share)
         self._apply("generator", outcome, self._batch_began)
 
     def update_together(self, stage: Stage, images_shown: int) -> None:
         """Both updates from one pass."""
         self.enter(stage)
         reals, labels = self._next_reals(stage, images_shown)
-        self._before_update(self.players.discriminator)
-        self._before_update(self.players.generator)
-        draws = self._draws("discriminator", stage, images_shown)
-        ours, theirs = joint_step(self.players, reals, labels, draws, self._level(stage), self._autocast)
-        self._apply("discriminator", ours, images_shown)
-        self._after_discriminator(ours)
+        self._before_update("discriminator")
+        self._before_update("generator")
+        share = Part(reals, labels, self._draws("discriminator", stage, images_shown))
+        level, scales = self._level(stage), (self._loss_scale("discriminator"), self._loss_scale("generator"))
+
+        def step(part: Part) -> tuple[Outcome, Outcome]:
+            inputs = (part.reals, part.labels, part.draws)
+            return joint_step(self.players, *inputs, level, self._autocast, scales, self._passes)
+
+        ours, theirs = self.whole.outcomes(("discriminator", "generator"), step, share)
+        left_out = self._apply("discriminator", ours, images_shown)
+        self._after_discriminator(ours, left_out)
         self._apply("generator", theirs, images_shown)
         self.images_shown = images_shown + stage.minibatch
         self.listener(stage, self.images_shown, {})
@@ -154,15 +206,18 @@ class Trainer:
         values["learning_rate/discriminator"] = stage.discriminator_learning_rate
         seconds = time.perf_counter() - self._tick_began
         shown = event.images_shown - self._tick_images
-        self.folder.journal.write(
-            event.images_shown, values, {"seconds": seconds, "images_per_second": shown / max(seconds, 1e-9)}
-        )
-        self.folder.set_status("running", event.images_shown)
+        if self.ranks.first:
+            self.folder.journal.write(
+                event.images_shown, values, {"seconds": seconds, "images_per_second": shown / max(seconds, 1e-9)}
+            )
+            self.folder.set_status("running", event.images_shown)
         self._tick_began, self._tick_images = time.perf_counter(), event.images_shown
         self.listener(stage, event.images_shown, values)
 
     def save_samples(self, stage: Stage, images_shown: int) -> None:
         """A grid of the averaged generator on the run's fixed latents."""
+        if not self.ranks.first:
+            return
         count = self.recipe.track.samples
         latents = sample_latents(self.recipe.run.seed, count, self.players.generator.latent_size)
         labels = sample_labels(count, self.images.label_size)
@@ -173,13 +228,17 @@ class Trainer:
         """Everything, and the averaged generator by itself. Raises `TrainingFailed` rather than keep broken weights."""
         self.tally.check_finite()
         self._check_weights()
-        state = checkpointing.TrainingState(self.players, self.optimizers, self.tally)
+        if not self.ranks.first:
+            return
+        state = checkpointing.TrainingState(self.players, self.optimizers, self.tally, self.scaling)
         keep = self.recipe.track.keep_checkpoints
         checkpointing.save_checkpoint(self.folder.checkpoints, state, position, self.facts, keep)
         self.save_generator(stage, position.images_shown)
 
     def save_generator(self, stage: Stage, images_shown: int) -> None:
         """The averaged generator as a file of its own."""
+        if not self.ranks.first:
+            return
         save_generator(
             self.folder.generator_path,
             self.players.averaged,
@@ -192,7 +251,7 @@ class Trainer:
 
     def restore(self, path: Path) -> Position:
         """Take over a checkpoint. Raises `DamagedFileError`, or `RunError` where it does not fit the recipe."""
-        state = checkpointing.TrainingState(self.players, self.optimizers, self.tally)
+        state = checkpointing.TrainingState(self.players, self.optimizers, self.tally, self.scaling)
         position = checkpointing.restore_checkpoint(path, state)
         self.images_shown = position.images_shown
         self._tick_began, self._tick_images = time.perf_counter(), position.images_shown
@@ -222,28 +281,47 @@ class Trainer:
                 raise NonFinite(f"a weight of the {name}", self._batch_began)
 
     def _level(self, stage: Stage) -> Level:
-        fade = None if stage.fade >= 1 else self._fade
-        return Level(stage.resolution, fade, self.images.resolution // stage.resolution)
+        # Compiled, a level is one graph from its first image to its last, with a fade that becomes 1 in the end.
+        alone = stage.resolution == 4 if self.recipe.run.compile else stage.fade >= 1
+        return Level(stage.resolution, None if alone else self._fade, self.images.resolution // stage.resolution)
 
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
         self._batch_began = images_shown
-        batch: Batch = self.feed.batch(stage.resolution, images_shown, images_shown + stage.minibatch)
-        images = on_device(torch.from_numpy(batch.images), self.device)
-        mirror = on_device(torch.from_numpy(batch.mirror), self.device) if self.recipe.data.mirror else None
-        fade = None if stage.fade >= 1 else self._fade
-        reals = network_reals(images, mirror=mirror, fade=fade, blend=self.recipe.data.blend)
+        reals, labels = self.supply.next(stage, images_shown, self._rows)
         self._reals = reals
         if images_shown == 0 and hasattr(self.players.discriminator, "start_from"):
+            self._start_from(reals)
+        return reals, labels
+
+    def _start_from(self, reals: Tensor) -> None:
+        """Show the discriminator the whole first minibatch, in its order, on every rank."""
+        if self._rows is None:
             self.players.discriminator.start_from(reals)
-        if not self.images.label_size or batch.labels is None:
-            return reals, None
-        return reals, on_device(torch.from_numpy(batch.labels), self.device)
+            return
+        rows = self.ranks.gather(on_device(torch.from_numpy(self._rows), self.device))
+        reals = self.ranks.gather(reals)[rows.argsort()]
+        self._set_exchange(None)
+        self.players.discriminator.start_from(reals)
+        self._divide(self._minibatch)
+
+    def _divide(self, minibatch: int) -> None:
+        """Find this rank's share of minibatches of so many, and who must ask others about the rest."""
+        share = share_of(self._division, minibatch, self._comparing)
+        self._rows, self._minibatch = share.rows, minibatch
+        self._set_exchange(Exchange(self.ranks) if share.exchanged else None)
+
+    def _set_exchange(self, exchange: Exchange | None) -> None:
+        for module in self._comparing.values():
+            if hasattr(module, "exchange"):
+                module.exchange = exchange
 
     def _random_labels(self, stage: Stage, images_shown: int) -> Tensor | None:
         if not self.images.label_size:
             return None
         source = generator(self.recipe.run.seed, "generator/labels", images_shown)
         indices = source.integers(0, self.source.count, stage.minibatch)
+        if self._rows is not None:
+            indices = indices[self._rows]
         return on_device(torch.from_numpy(self.source.labels(indices)), self.device)
 
     def _draws(self, purpose: str, stage: Stage, images_shown: int) -> Draws:
@@ -255,29 +333,37 @@ class Trainer:
             latent_size=self.players.generator.latent_size,
             noise_channels=self.players.discriminator.noise_channels(stage.resolution),
             device=self.device,
+            rows=self._rows,
         )
 
-    def _apply(self, player: str, outcome: Outcome, images_shown: int) -> None:
-        network = getattr(self.players, player)
-        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    def _loss_scale(self, player: str) -> Tensor | None:
+        return self.scaling[player].scale if player in self.scaling else None
+
+    def _apply(self, player: str, outcome: Outcome, images_shown: int) -> Tensor | None:
+        """Update a player; returns whether it was left out for an overflow, 0-d bool, where that can be."""
+        parameters = self.players.lists[player].parameters
         for parameter, gradient in zip(parameters, outcome.gradients, strict=True):
             parameter.grad = gradient
-        self.tally.add(outcome.report, images_shown)
+        left_out, report = None, outcome.report
+        if player in self.scaling:
+            left_out, report = self.scaling[player].settle(player, outcome.gradients, report, self.tally)
+        self.tally.add(report, images_shown)
         if self.device.type == "cpu":
             self.tally.check_finite()  # costs nothing here; elsewhere it would wait for the device
-        self.optimizers[player].step()
+        with unchanged_where(left_out, lambda: changed_by(self.optimizers[player])):
+            self.optimizers[player].step()
         for parameter in parameters:
             parameter.grad = None
+        return left_out
 
     @torch.no_grad()
-    def _after_discriminator(self, outcome: Outcome) -> None:
-        self.players.loss.observe(outcome.loss, outcome.report)
+    def _after_discriminator(self, outcome: Outcome, left_out: Tensor | None) -> None:
+        with unchanged_where(left_out, lambda: buffers_of(self.players.loss)):
+            self.players.loss.observe(outcome.loss, outcome.report)
         self.players.loss.constrain(self.players.discriminator)
         average_(self.players.averaged, self.players.generator, self.recipe.ema.beta)
 
     @torch.no_grad()
-    def _before_update(self, network: nn.Module) -> None:
-        for module in network.modules():
-            before_update = getattr(module, "before_update", None)
-            if before_update is not None:
-                before_update()
+    def _before_update(self, player: str) -> None:
+        for before_update in self.players.lists[player].before_update:
+            before_update()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 from torch.nn import functional as F
 
 from ganlab_layers.resampling import downscale, upscale
-from ganlab_layers.weighted import HE_GAIN, WeightedLayer
+from ganlab_layers.weighted import HE_GAIN, WeightedLayer, full_precision
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +23,8 @@ class Convolution(WeightedLayer):
     "down" halves the result before bias and activation. `fused` computes the same function with one strided convolution
     of a (k + 1)-sized kernel, 2.25 times less work for k = 3. Other keywords are `WeightedLayer`'s.
     """
+
+    spreading: Tensor
 
     def __init__(
         self,
@@ -50,31 +53,65 @@ class Convolution(WeightedLayer):
         self.out_channels = out_channels
         self.padding = {"same": kernel_size // 2, "valid": 0, "full": kernel_size - 1}[padding]
         self.resample = resample
-        self.fused = fused
+        self.fused = fused and resample is not None
+        if resample is not None:
+            plane = spreading(kernel_size) * (0.25 if resample == "down" else 1.0)
+            self.register_buffer("spreading", plane.flip(0) if resample == "up" else plane, persistent=False)
+
+    def used_weight(self) -> Tensor:
+        """Scaled and, where resampling is fused, spread to the larger kernel."""
+        weight = super().used_weight()
+        if not self.fused:
+            return weight
+        kernel = spread(weight, self.spreading)
+        return kernel.transpose(0, 1) if self.resample == "up" else kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.scaling(self.weight)
+        weight = self.current_weight()
         if self.resample == "up":
             x = self._up(x, weight)
         elif self.resample == "down":
             x = self._down(x, weight)
+        elif weight.shape[2] == 1:
+            return self.finish(pixelwise(x, weight, self.bias))
         else:
             x = F.conv2d(x, weight, self.bias, padding=self.padding)
-        return self.finish(x)
+        return self.finish(x, in_place=not self.normalize_first)
 
     def _up(self, x: Tensor, weight: Tensor) -> Tensor:
-        if not self.fused:
-            return F.conv2d(upscale(x), weight, self.bias, padding=self.padding)
-        kernel = spread(weight).flip(2, 3).transpose(0, 1)
-        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=self.padding)
+        if self.fused:
+            return F.conv_transpose2d(x, weight, self.bias, stride=2, padding=self.padding)
+        return F.conv2d(upscale(x), weight, self.bias, padding=self.padding)
 
     def _down(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused:
-            return F.conv2d(x, spread(weight) * 0.25, self.bias, stride=2, padding=self.padding)
+            return F.conv2d(x, weight, self.bias, stride=2, padding=self.padding)
         x = downscale(F.conv2d(x, weight, padding=self.padding))
         return x if self.bias is None else x + self.bias.reshape(-1, 1, 1).to(x.dtype)
 
 
-def spread(weight: Tensor) -> Tensor:
-    """`[out, in, k, k]` -> `[out, in, k + 1, k + 1]`: the sum of the four copies shifted by one step, zeros around."""
-    return F.avg_pool2d(weight, kernel_size=2, stride=1, padding=1, divisor_override=1)
+def pixelwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution with a `[out, in, 1, 1]` kernel as a product of matrices, which channels-last memory is already.
+
+    Its second derivatives are products too; those of a convolution become convolutions with kernels of image size.
+    """
+    return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+def spreading(size: int) -> Tensor:
+    """`[(k + 1)^2, k^2]`: from a kernel's taps to the sum of its four copies shifted by one step, zeros around."""
+    line = F.pad(torch.eye(size), (0, 0, 0, 1))
+    line = line + line.roll(1, 0)  # each tap lands on two neighbouring places
+    return torch.kron(line, line)
+
+
+def spread(weight: Tensor, plane: Tensor) -> Tensor:
+    """`[out, in, k, k]` -> `[out, in, k + 1, k + 1]`, by `plane` of `spreading(k)`.
+
+    One product of matrices for every output channel, which in channels-last memory needs no copies.
+    """
+    out_channels, in_channels, size = weight.shape[:3]
+    taps = weight.permute(0, 2, 3, 1).reshape(out_channels, size * size, in_channels)
+    with full_precision(weight):  # weights are rounded where they are used, not before
+        spreads = torch.matmul(plane.to(weight.dtype), taps)
+    return spreads.reshape(out_channels, size + 1, size + 1, in_channels).permute(0, 3, 1, 2)

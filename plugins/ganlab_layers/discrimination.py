@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ganlab.interfaces import Exchange
 from ganlab_layers.stddev import append_features
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ SELF_DISTANCE = 1e6
 
 class MinibatchDiscrimination(nn.Module):
     """`[N, C]` -> `[N, C + kernels]`, or `[N, C, H, W]` with the features as constant maps (Salimans et al. 2016)."""
+
+    exchange: Exchange | None = None
+    """Set where the minibatch is on several ranks."""
 
     def __init__(self, channels: int, *, kernels: int, dim_per_kernel: int) -> None:
         super().__init__()
@@ -46,7 +52,13 @@ class MinibatchDiscrimination(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """`[N, C]` -> `[N, kernels]`."""
-        return (-self.distances(x)).exp().sum(1) + self.bias
+        whole = x if self.exchange is None else self.exchange.gather(x.to(self.theta.dtype))
+        features = (-self.distances(whole)).exp().sum(1) + self.bias
+        return features if self.exchange is None else self.exchange.own(features)
+
+    def sample_groups(self, count: int) -> npt.NDArray[np.int64]:
+        """Every sample is compared with all others."""
+        return np.zeros(count, np.int64)
 
     def data_dependent_start(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `[N, C]` should start with: the features then, the new `log_weight_scale` and the new `bias`.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def fade_in(coarse: Tensor, fine: Tensor, fade: Tensor) -> Tensor:
     """`coarse` at `fade` 0, `fine` at 1, linear between; `fade` is a 0-d tensor, the other two have one shape."""
-    return coarse + (fine - coarse) * fade
+    return torch.lerp(coarse, fine, fade.to(fine.dtype))
 
 
 def select_lod(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.nn import functional as F
 
-from ganlab_layers.weighted import HE_GAIN, WeightedLayer
+from ganlab_layers.weighted import HE_GAIN, WeightedLayer, full_precision
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +39,17 @@ class Linear(WeightedLayer):
         self.out_features = out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.finish(F.linear(x.flatten(1), self.scaling(self.weight), self.bias))
+        return self.finish(F.linear(x.flatten(1), self.current_weight(), self.bias))
+
+
+class Head(Linear):
+    """A `Linear` that computes in its weight's precision under autocast too: what ends a network is small work, and
+    rounding there would be rounding of the loss.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with full_precision(x):
+            return super().forward(x.to(self.weight.dtype))
 
 
 class LinearToMaps(WeightedLayer):
@@ -71,7 +82,8 @@ class LinearToMaps(WeightedLayer):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.linear(x, self.scaling(self.weight)).view(-1, self.channels, self.size, self.size)
+        x = F.linear(x, self.current_weight()).view(-1, self.channels, self.size, self.size)
+        x = x.contiguous(memory_format=torch.channels_last)
         if self.bias is not None:
             x = x + self.bias.reshape(-1, 1, 1).to(x.dtype)
         return self.finish(x)

@@ -7,6 +7,7 @@ placed before the activation, -> + bias -> normalization -> activation.
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 HE_GAIN = math.sqrt(2)
 """Gain of a layer that a rectifier follows; the authors use it for leaky ones too."""
+
+
+def full_precision(like: Tensor) -> AbstractContextManager[object]:
+    """No autocast on the device of `like`."""
+    if like.is_meta:  # tensors for a look at shapes, which autocast does not know
+        return nullcontext()
+    return torch.autocast(like.device.type, enabled=False)
 
 
 class WeightedLayer(nn.Module):
@@ -52,6 +60,8 @@ class WeightedLayer(nn.Module):
         self.leaky_slope = leaky_slope
         self.normalization = normalization
         self.normalize_first = normalize_first
+        self._held: Tensor | None = None
+        self._holding = False
 
     @torch.no_grad()
     def initialize(self, draw: Callable[[str, tuple[int, ...]], Tensor]) -> None:
@@ -64,18 +74,42 @@ class WeightedLayer(nn.Module):
         else:
             self.bias.zero_()
 
+    def used_weight(self) -> Tensor:
+        """The weight as the linear operation takes it."""
+        weight: Tensor = self.scaling(self.weight)
+        return weight
+
+    def current_weight(self) -> Tensor:
+        """`used_weight()`, worked out once between `hold()` and `release()`."""
+        if not self._holding:
+            return self.used_weight()
+        if self._held is None:
+            self._held = self.used_weight()
+        return self._held
+
+    def hold(self) -> None:
+        """From now on the weight is worked out once, for all passes of an update; its gradients add up there."""
+        self._held, self._holding = None, True
+
+    def release(self) -> None:
+        """The passes are over: the weight may change."""
+        self._held, self._holding = None, False
+
     @torch.no_grad()
     def before_update(self) -> None:
         """Let a weight scaling with state (power iteration) follow the weight; called before each update."""
         if hasattr(self.scaling, "refresh"):
             self.scaling.refresh(self.weight)
 
-    def finish(self, x: Tensor) -> Tensor:
-        """Activation and normalization of the linear operation's result."""
+    def finish(self, x: Tensor, *, in_place: bool = False) -> Tensor:
+        """Activation and normalization of the linear operation's result `x`, which `in_place` may overwrite.
+
+        In place, one copy of the activations is kept for the backward pass instead of two.
+        """
         if self.normalization is not None and self.normalize_first:
             x = self.normalization(x)
         if self.leaky_slope is not None:
-            x = F.leaky_relu(x, self.leaky_slope)
+            x = F.leaky_relu(x, self.leaky_slope, inplace=in_place)
         if self.normalization is not None and not self.normalize_first:
             x = self.normalization(x)
         return x

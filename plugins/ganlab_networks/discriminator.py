@@ -15,6 +15,7 @@ from ganlab_layers.fade import fade_in
 from ganlab_layers.resampling import downscale
 from ganlab_layers.stddev import append_features
 from ganlab_networks.features import level_name
+from ganlab_networks.recomputing import recomputing
 from ganlab_networks.style import Style
 from ganlab_networks.tf_named import TfNamed
 
@@ -47,7 +48,7 @@ class Discriminator(TfNamed):
             self.blocks[level_name(resolution)] = (
                 LastBlock(style, config, channels, images)
                 if stage == 1
-                else ShrinkingBlock(style, config, channels, config.features(stage - 1))
+                else ShrinkingBlock(style, config, channels, config.features(stage - 1), resolution)
             )
 
     def forward(
@@ -57,8 +58,12 @@ class Discriminator(TfNamed):
         fade: Tensor | None = None,
         noise: Sequence[Tensor] = (),
         noise_strength: Tensor | None = None,
+        passes: int = 1,
     ) -> Critique:
-        """Scores `[N]`. Without `noise` the noise layers do nothing; at 4x4 `fade` is ignored."""
+        """Scores `[N]`. Without `noise` the noise layers do nothing; at 4x4 `fade` is ignored.
+
+        `passes` minibatches of equal size may come one after another in `images`; each has its own statistics.
+        """
         size = images.shape[-1]
         if noise and len(noise) != len(self.noise_channels(size)):
             raise ValueError(
@@ -73,8 +78,15 @@ class Discriminator(TfNamed):
             if fade is not None and not faded:
                 x = fade_in(self.from_rgb[level_name(size)](downscale(images)), x, fade)
                 faded = True
-        critique: Critique = self.blocks["4x4"](x, images, left, noise_strength)
+        critique: Critique = self.blocks["4x4"](x, images, left, noise_strength, passes)
         return critique
+
+    @property
+    def joins_passes(self) -> bool:
+        """Whether reals and fakes may be judged in one call: where samples act on each other only in `LastBlock`."""
+        last = self.blocks["4x4"]
+        known = {*last.stddev.modules(), *last.discrimination.modules()}  # type: ignore[union-attr]  # layers
+        return not any(hasattr(module, "sample_groups") for module in self.modules() if module not in known)
 
     def noise_channels(self, resolution: int) -> Sequence[int]:
         """Channels of each noise layer active at `resolution`, in the order of use."""
@@ -102,8 +114,14 @@ class Discriminator(TfNamed):
 class ShrinkingBlock(nn.Module):
     """`[N, C, R, R]` -> `[N, C', R/2, R/2]`."""
 
-    def __init__(self, style: Style, config: PgganDiscriminator, channels: int, out_channels: int) -> None:
+    recomputed = False
+    """Whether activations are worked out again for gradients instead of kept; set from outside."""
+
+    def __init__(
+        self, style: Style, config: PgganDiscriminator, channels: int, out_channels: int, resolution: int
+    ) -> None:
         super().__init__()
+        self.resolution = resolution
         self.fused = config.fused_scale
         self.noise0, width0 = _slot(config.noise, channels)
         self.conv0 = style.convolution(width0, channels)
@@ -112,8 +130,16 @@ class ShrinkingBlock(nn.Module):
         self.noise_channels = _drawn(self.noise0, channels) + _drawn(self.noise1, channels)
 
     def forward(self, x: Tensor, noise: Noise, strength: Tensor | None) -> Tensor:
-        x = self.conv0(_noisy(self.noise0, x, noise, strength))
-        x = self.conv1(_noisy(self.noise1, x, noise, strength))
+        draws = _draw_for(self.noise0, noise), _draw_for(self.noise1, noise)
+        if not self.recomputed:
+            return self._maps(x, *draws, strength)
+        for layer in (self.conv0, self.conv1):
+            layer.current_weight()  # what is held for several passes must be there before one of them is recomputed
+        return recomputing(self._maps, x, *draws, strength)
+
+    def _maps(self, x: Tensor, noise0: Tensor | None, noise1: Tensor | None, strength: Tensor | None) -> Tensor:
+        x = self.conv0(_noisy(self.noise0, x, noise0, strength))
+        x = self.conv1(_noisy(self.noise1, x, noise1, strength))
         return x if self.fused else downscale(x)
 
 
@@ -140,11 +166,14 @@ class LastBlock(nn.Module):
         self.label_logits = style.head(width, images.label_size) if images.label_size else None
         self.noise_channels = _drawn(self.noise0, width0) + _drawn(self.noise1, channels)
 
-    def forward(self, x: Tensor, images: Tensor, noise: Noise, strength: Tensor | None) -> Critique:
-        x = append_features(x, self.stddev.statistics(images)) if self.stddev_of_images else self.stddev(x)  # type: ignore[operator]  # only a layer with statistics gets here
-        x = self.conv(_noisy(self.noise0, x, noise, strength))
-        x = self.dense(_noisy(self.noise1, x, noise, strength))
-        x = self.discrimination(x)
+    def forward(self, x: Tensor, images: Tensor, noise: Noise, strength: Tensor | None, passes: int = 1) -> Critique:
+        if self.stddev_of_images:
+            x = append_features(x, _apart(self.stddev.statistics, images, passes))  # type: ignore[arg-type]  # only a layer with statistics gets here
+        else:
+            x = _apart(self.stddev, x, passes)
+        x = self.conv(_noisy(self.noise0, x, _draw_for(self.noise0, noise), strength))
+        x = self.dense(_noisy(self.noise1, x, _draw_for(self.noise1, noise), strength))
+        x = _apart(self.discrimination, x, passes)
         scores = self.scores(x).squeeze(1).to(images.dtype)
         return Critique(scores, None if self.label_logits is None else self.label_logits(x).to(images.dtype))
 
@@ -155,15 +184,24 @@ def _slot(layer: Layer, channels: int) -> tuple[nn.Module, int]:
     return module, int(module.out_channels)  # type: ignore[arg-type]  # the contract of layers says it is an int
 
 
+def _apart(module: Callable[[Tensor], Tensor], x: Tensor, passes: int) -> Tensor:
+    """`module` on each pass by itself, as samples may act on each other in it."""
+    return module(x) if passes == 1 else torch.cat([module(part) for part in x.chunk(passes)])
+
+
 def _drawn(module: nn.Module, channels: int) -> list[int]:
     return [channels] if getattr(module, "draws_noise", False) else []
 
 
-def _noisy(module: nn.Module, x: Tensor, noise: Noise, strength: Tensor | None) -> Tensor:
+def _draw_for(module: nn.Module, noise: Noise) -> Tensor | None:
+    return next(noise) if noise is not None and getattr(module, "draws_noise", False) else None
+
+
+def _noisy(module: nn.Module, x: Tensor, draw: Tensor | None, strength: Tensor | None) -> Tensor:
     if not getattr(module, "draws_noise", False):
         result: Tensor = module(x)
-    elif noise is None:
+    elif draw is None:
         result = x
     else:
-        result = module(x, next(noise), strength)
+        result = module(x, draw, strength)
     return result

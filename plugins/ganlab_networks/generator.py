@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ganlab_layers.fade import fade_in
 from ganlab_layers.resampling import upscale
 from ganlab_networks.features import level_name
+from ganlab_networks.recomputing import recomputing
 from ganlab_networks.style import Style
 from ganlab_networks.tf_named import TfNamed
 
@@ -45,7 +46,7 @@ class Generator(TfNamed):
             self.blocks[level_name(resolution)] = (
                 FirstBlock(style, inputs, channels)
                 if stage == 1
-                else GrowingBlock(style, config.features(stage - 1), channels, fused=config.fused_scale)
+                else GrowingBlock(style, config.features(stage - 1), channels, resolution, fused=config.fused_scale)
             )
             self.to_rgb[level_name(resolution)] = style.to_images(channels, images.channels)
 
@@ -58,13 +59,13 @@ class Generator(TfNamed):
         while size < resolution:
             size *= 2
             previous, x = x, self.blocks[level_name(size)](x)
-        images = self.to_rgb[level_name(size)](x)
+        images = self.to_rgb[level_name(size)](x).to(latents.dtype)  # under autocast too, blends are in full precision
         if fade is not None and size > 4:
-            coarse = self.to_rgb[level_name(size // 2)](previous)
+            coarse = self.to_rgb[level_name(size // 2)](previous).to(latents.dtype)
             images = fade_in(upscale(coarse), images, fade)
         if self.tanh_at_end:
             images = self.tanh_at_end * torch.tanh(images)
-        result: Tensor = images.to(latents.dtype)
+        result: Tensor = images
         return result
 
     def condition(self, latents: Tensor, labels: Tensor | None) -> Tensor:
@@ -99,11 +100,18 @@ class FirstBlock(nn.Module):
 class GrowingBlock(nn.Module):
     """`[N, C, R/2, R/2]` -> `[N, C', R, R]`."""
 
-    def __init__(self, style: Style, in_channels: int, channels: int, *, fused: bool) -> None:
+    recomputed = False
+    """Whether activations are worked out again for gradients instead of kept; set from outside."""
+
+    def __init__(self, style: Style, in_channels: int, channels: int, resolution: int, *, fused: bool) -> None:
         super().__init__()
+        self.resolution = resolution
         self.conv0 = style.convolution(in_channels, channels, resample="up", fused=fused)
         self.conv1 = style.convolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        return recomputing(self._maps, x) if self.recomputed else self._maps(x)
+
+    def _maps(self, x: Tensor) -> Tensor:
         maps: Tensor = self.conv1(self.conv0(x))
         return maps

@@ -64,10 +64,11 @@ class MnistGenerator(nn.Module):
         while size < resolution:
             size *= 2
             previous, x = x, self.blocks[level_name(size)](x)
-        images = self.to_rgb[level_name(size)](x)
+        images = self.to_rgb[level_name(size)](x).to(latents.dtype)  # under autocast too, blends are in full precision
         if fade is not None and size > 4:
-            images = fade_in(upscale(self.to_rgb[level_name(size // 2)](previous)), images, fade)
-        return torch.tanh(images).to(latents.dtype)
+            coarse = self.to_rgb[level_name(size // 2)](previous).to(latents.dtype)
+            images = fade_in(upscale(coarse), images, fade)
+        return torch.tanh(images)
 
 
 class MnistDiscriminator(nn.Module):

@@ -8,7 +8,7 @@ import attrs
 
 from ganlab.interfaces import Normalization, WeightScaling
 from ganlab_layers.convolution import Convolution
-from ganlab_layers.linear import Linear, LinearToMaps
+from ganlab_layers.linear import Head, Linear, LinearToMaps
 
 
 @attrs.frozen
@@ -59,9 +59,9 @@ class Style:
         """toRGB: with bias, linear, gain 1."""
         return Convolution(in_channels, image_channels, kernel_size, weight_scaling=self._edge_scaling(), gain=1.0)
 
-    def head(self, in_features: int, out_features: int) -> Linear:
+    def head(self, in_features: int, out_features: int) -> Head:
         """The last layer of a discriminator: with bias, linear, gain 1."""
-        return Linear(in_features, out_features, weight_scaling=self._edge_scaling(), gain=1.0)
+        return Head(in_features, out_features, weight_scaling=self._edge_scaling(), gain=1.0)
 
     def _hidden(self, channels: int) -> dict[str, Any]:
         return {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from ganlab.interfaces import Exchange
 
 
 class Pixel(nn.Module):
@@ -41,6 +45,8 @@ class Batch(nn.Module):
 
     running_mean: Tensor
     running_variance: Tensor
+    exchange: Exchange | None = None
+    """Set where the minibatch is on several ranks."""
 
     def __init__(self, channels: int, epsilon: float, *, momentum: float | None) -> None:
         super().__init__()
@@ -57,13 +63,31 @@ class Batch(nn.Module):
         if self.momentum is not None and not self.training:
             mean, variance = self.running_mean, self.running_variance
         else:
-            variance, mean = torch.var_mean(wide, (0, *range(2, x.ndim)), correction=0)
+            variance, mean = self._statistics(wide)
             if self.momentum is not None:
                 with torch.no_grad():
                     self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
                     self.running_variance.lerp_(variance.to(self.running_variance.dtype), self.momentum)
         factor = self.gain * torch.rsqrt(variance + self.epsilon)
         return ((wide - _per_channel(mean, x)) * _per_channel(factor, x) + _per_channel(self.bias, x)).to(x.dtype)
+
+    @property
+    def changes_in_forward(self) -> bool:
+        """Whether each call counts, so that none may be repeated."""
+        return self.momentum is not None
+
+    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Variance and mean of each channel over the minibatch, wherever its samples are."""
+        variance, mean = torch.var_mean(x, (0, *range(2, x.ndim)), correction=0)
+        if self.exchange is None:
+            return variance, mean
+        variances, means = self.exchange.gather(torch.stack([variance, mean]).unsqueeze(0)).unbind(1)
+        between, mean = torch.var_mean(means, 0, correction=0)  # ranks have equally many samples
+        return variances.mean(0) + between, mean
+
+    def sample_groups(self, count: int) -> npt.NDArray[np.int64]:
+        """Every sample is normalized by all."""
+        return np.zeros(count, np.int64)
 
 
 class Instance(nn.Module):

@@ -1,20 +1,24 @@
-"""Adam with epsilon beside the uncorrected root, on top of PyTorch's kernels.
+"""Adam with epsilon beside the uncorrected root, on top of PyTorch's fused kernel.
 
-PyTorch computes m / (sqrt(v) / sqrt(1 - beta2^t) + eps); giving it eps = epsilon / sqrt(1 - beta2^t) at update t makes
-that the authors' sqrt(1 - beta2^t) * m / (sqrt(v) + epsilon), with the fused kernel still doing the work.
+PyTorch computes rate * (m / c1) / (sqrt(v) / sqrt(c2) + eps) with c = 1 - beta^t. With t so large that both corrections
+are exactly 1, and rate * sqrt(c2) / c1 for the rate, that is the authors' rate * sqrt(c2) / c1 * m / (sqrt(v) + eps).
+All that changes from update to update is then one number, the rate.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FUSED_DEVICES = frozenset({"cpu", "cuda", "mps"})
+ENDLESS = 1e9
+"""Updates after which beta^t is 0 for every beta in use."""
 
 
 def adam(
@@ -24,24 +28,30 @@ def adam(
     betas: tuple[float, float],
     epsilon: float,
     authors_epsilon: bool,
-) -> torch.optim.Adam:
+) -> torch.optim.Optimizer:
     """Adam over `parameters`, in one kernel a step where the device has it."""
     chosen = list(parameters)
+    if authors_epsilon:
+        return AuthorsAdam(chosen, learning_rate=learning_rate, betas=betas, epsilon=epsilon)
     fused = all(p.device.type in FUSED_DEVICES and p.is_floating_point() for p in chosen)
-    kind = AuthorsAdam if authors_epsilon else torch.optim.Adam
-    return kind(chosen, lr=learning_rate, betas=betas, eps=epsilon, fused=True if fused else None)
+    return torch.optim.Adam(chosen, lr=learning_rate, betas=betas, eps=epsilon, fused=True if fused else None)
 
 
-class AuthorsAdam(torch.optim.Adam):
-    """Adam whose `eps` is added to the uncorrected root of the average of squared gradients.
+class AuthorsAdam(torch.optim.Optimizer):
+    """w -= rate * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps).
 
     As in the authors' program all parameters share the count t of updates since the state was last cleared, and a
     parameter without a gradient counts as one with a zero gradient: it need have no state until it gets its first
-    gradient, and starts at the common t then. `eps` in the parameter groups stays the epsilon that was asked for.
+    gradient, and starts at the common t then.
     """
 
     updates: int | None = None
     """t, or None where it is to be read from the state (at the start and after loading)."""
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], *, learning_rate: float, betas: tuple[float, float], epsilon: float
+    ) -> None:
+        super().__init__(parameters, {"lr": learning_rate, "betas": betas, "eps": epsilon})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -51,44 +61,66 @@ class AuthorsAdam(torch.optim.Adam):
             with torch.enable_grad():
                 loss = closure()
         done = self._updates_done()
-        self._complete_state(done)
-        asked = [group["eps"] for group in self.param_groups]
-        try:
-            for group in self.param_groups:
-                group["eps"] /= (1 - group["betas"][1] ** (done + 1)) ** 0.5
-            super().step()
-        finally:
-            for group, epsilon in zip(self.param_groups, asked, strict=True):
-                group["eps"] = epsilon
+        for group in self.param_groups:
+            self._update(group, done)
         self.updates = done + 1
         return loss
+
+    def _update(self, group: dict[str, Any], done: int) -> None:
+        weights, gradients, means, squares, steps = [], [], [], [], []
+        for p in group["params"]:
+            gradient, state = p.grad, self.state.get(p)
+            if state is None:
+                if gradient is None:
+                    continue
+                state = self.state[p] = {
+                    "step": torch.full((), float(done)),
+                    "exp_avg": torch.zeros_like(p),
+                    "exp_avg_sq": torch.zeros_like(p),
+                }
+            weights.append(p)
+            gradients.append(torch.zeros_like(p) if gradient is None else gradient)
+            means.append(state["exp_avg"])
+            squares.append(state["exp_avg_sq"])
+            steps.append(state["step"])
+        if not weights:
+            return
+        torch._foreach_add_(steps, 1.0)
+        beta1, beta2 = group["betas"]
+        rate = group["lr"] * math.sqrt(1 - beta2 ** (done + 1)) / (1 - beta1 ** (done + 1))
+        if weights[0].device.type in FUSED_DEVICES:
+            endless = [torch.full((), ENDLESS, device=weights[0].device)] * len(weights)
+            torch._fused_adam_(
+                weights,
+                gradients,
+                means,
+                squares,
+                [],
+                endless,
+                lr=rate,
+                beta1=beta1,
+                beta2=beta2,
+                weight_decay=0.0,
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+        else:
+            torch._foreach_lerp_(means, gradients, 1 - beta1)
+            torch._foreach_mul_(squares, beta2)
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+            roots = torch._foreach_sqrt(squares)
+            torch._foreach_add_(roots, group["eps"])
+            torch._foreach_addcdiv_(weights, means, roots, -rate)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self.updates = None
 
     def _updates_done(self) -> int:
-        """The t of the update before this one. Reading it from a device happens once, after loading."""
+        """The t of the update before this one."""
         if not self.state:
             return 0
         if self.updates is None:
             return int(next(iter(self.state.values()))["step"])
         return self.updates
-
-    def _complete_state(self, done: int) -> None:
-        """Bring parameters that had, or have, no gradient to the state that zero gradients would have given them."""
-        if done == 0:
-            return
-        steps: dict[torch.device, Tensor] = {p.device: state["step"] for p, state in self.state.items()}
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p in self.state:
-                    if p.grad is None:
-                        p.grad = torch.zeros_like(p)
-                elif p.grad is not None:
-                    step = steps.get(p.device, next(iter(steps.values())))
-                    self.state[p] = {
-                        "step": step.clone(),
-                        "exp_avg": torch.zeros_like(p),
-                        "exp_avg_sq": torch.zeros_like(p),
-                    }

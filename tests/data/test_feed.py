@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
-from ganlab.data.feed import Feed
+from ganlab.data.feed import AHEAD_SPANS, Feed, Span
 from ganlab.data.order import mirror_uniforms, sample_indices
 from ganlab.data.pack import pack
 from ganlab.data.shards import ShardSet
@@ -49,22 +50,37 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("workers", "cache_bytes", "prefetch"), list(itertools.product((0, 1, 4), (0, COUNT * 64, 10**9), (0, 3)))
+    ("workers", "cache_bytes", "foreseen"), list(itertools.product((0, 1, 4), (0, COUNT * 64, 10**9), (0, 3)))
 )
 def test_batches_do_not_depend_on_how_they_are_made(
-    packed: Path, workers: int, cache_bytes: int, prefetch: int
+    packed: Path, workers: int, cache_bytes: int, foreseen: int
 ) -> None:
     images = ShardSet(packed)
-    with Feed(images, seed=5, workers=workers, cache_bytes=cache_bytes, prefetch_batches=prefetch) as feed:
-        for resolution, start, stop in REQUESTS:
+    with Feed(images, seed=5, workers=workers, cache_bytes=cache_bytes) as feed:
+        for number, (resolution, start, stop) in enumerate(REQUESTS):
             batch = feed.batch(resolution, start, stop)
             expected = sample_indices(5, COUNT, start, stop)
             np.testing.assert_array_equal(batch.indices, expected)
             np.testing.assert_array_equal(batch.images, images.images(resolution, expected))
-            assert batch.images.dtype == np.uint8
+            assert batch.images.dtype == torch.uint8
+            assert batch.images.is_contiguous(memory_format=torch.channels_last)
             assert batch.labels is not None
             np.testing.assert_array_equal(batch.labels, images.labels(expected))
             np.testing.assert_array_equal(batch.mirror, mirror_uniforms(5, start, stop))
+            feed.prepare(Span(*request) for request in REQUESTS[number + 1 :][:foreseen])
+            feed.fill(16)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("cache_bytes", [0, 10**9])
+def test_rows_of_a_minibatch_are_those_of_the_whole_one(packed: Path, workers: int, cache_bytes: int) -> None:
+    rows = np.array([1, 3, 5, 0])
+    with Feed(ShardSet(packed), seed=5, workers=workers, cache_bytes=cache_bytes) as feed:
+        for start in (0, 30, 60):  # 30 crosses an epoch
+            feed.prepare([Span(8, start, start + 8, (1, 3, 5, 0))])
+            some, whole = feed.batch(8, start, start + 8, rows), feed.batch(8, start, start + 8)
+            for name in ("images", "labels", "mirror", "indices"):
+                np.testing.assert_array_equal(getattr(some, name), getattr(whole, name)[rows], name)
 
 
 class CountingSet:
@@ -113,35 +129,88 @@ def test_a_new_resolution_reads_no_more_than_it_is_asked_for() -> None:
     assert len(images.read) == 6
 
 
-def wait_until_read(images: CountingSet, expected: Any) -> None:
-    """Return when the samples `expected` have been read, or fail after some seconds."""
-    wanted = sorted((4, int(index)) for index in expected)
+def test_only_the_rows_that_are_asked_for_are_read() -> None:
+    images = CountingSet(12)
+    with Feed(images, seed=0, workers=0, cache_bytes=0) as feed:
+        feed.batch(4, 0, 8, np.array([2, 5]))
+    assert sorted(images.read) == sorted((4, int(index)) for index in sample_indices(0, 12, 0, 8)[[2, 5]])
+
+
+def wait_until_read(images: CountingSet, expected: Any, resolution: int = 4) -> None:
+    """Return when the samples `expected` and no others have been read, or fail after some seconds."""
+    wanted = sorted((resolution, int(index)) for index in expected)
     end = time.monotonic() + 10
     while sorted(images.read) != wanted and time.monotonic() < end:
         time.sleep(0.01)
     assert sorted(images.read) == wanted
 
 
-def test_following_batches_are_read_ahead_on_the_workers() -> None:
+def test_what_will_be_asked_for_is_read_ahead_on_the_workers_and_only_once() -> None:
     images = CountingSet(12)
-    with Feed(images, seed=0, workers=2, cache_bytes=0, prefetch_batches=2) as feed:
+    with Feed(images, seed=0, workers=2, cache_bytes=0) as feed:
+        feed.prepare([Span(4, 0, 2), Span(4, 2, 4)])
+        wait_until_read(images, sample_indices(0, 12, 0, 4))
+        assert feed.ready(Span(4, 0, 2))
         feed.batch(4, 0, 2)
+        feed.prepare([Span(4, 2, 4), Span(4, 4, 6)])
         wait_until_read(images, sample_indices(0, 12, 0, 6))
         feed.batch(4, 2, 4)
-        wait_until_read(images, sample_indices(0, 12, 0, 8))
+        assert len(images.read) == 6
     assert all(name.startswith("ganlab-feed") for name in images.threads)
 
 
-def test_the_stride_of_a_rank_is_followed() -> None:
+@pytest.mark.parametrize(("size", "spans"), [(1, 6), (2, AHEAD_SPANS)])
+def test_large_spans_are_not_all_read_ahead(monkeypatch: pytest.MonkeyPatch, size: int, spans: int) -> None:
+    monkeypatch.setattr("ganlab.data.feed.AHEAD_BYTES", 6 * 4 * 4)
     images = CountingSet(12)
-    with Feed(images, seed=0, workers=2, cache_bytes=0, prefetch_batches=2) as feed:
-        feed.batch(4, 0, 2)
-        wait_until_read(images, sample_indices(0, 12, 0, 6))
+    with Feed(images, seed=0, workers=1, cache_bytes=0) as feed:
+        feed.prepare(Span(4, start, start + size) for start in range(0, 8 * size, size))
+        wait_until_read(images, sample_indices(0, 12, 0, spans * size))
+
+
+def test_the_next_level_is_filled_beside_the_present_one_once_that_is_complete() -> None:
+    images = CountingSet(10)
+    with Feed(images, seed=0, workers=1, cache_bytes=10 * (16 + 64)) as feed:
+        feed.batch(4, 0, 6)
+        feed.fill(8)
+        wait_until_read(images, feed.indices(Span(4, 0, 6)))
+        feed.batch(4, 6, 10)
         images.read.clear()
-        feed.batch(4, 8, 10)
-        # Itself, then 16 and 24: what was guessed before the stride was known is not read again.
-        spans = [sample_indices(0, 12, start, start + 2) for start in (8, 16, 24)]
-        wait_until_read(images, np.concatenate(spans))
+        feed.fill(8)
+        wait_until_read(images, range(10), resolution=8)
+        feed.batch(8, 10, 20)
+        assert len(images.read) == 10
+        feed.fill(16)  # has no room
+        feed.batch(4, 20, 23)  # back again: 8 is in use, 4 was given up
+        assert sorted(images.read[10:]) == sorted((4, int(index)) for index in feed.indices(Span(4, 20, 23)))
+
+
+def test_a_level_without_room_beside_the_present_one_is_kept_when_it_is_in_use() -> None:
+    images = CountingSet(10)
+    with Feed(images, seed=0, workers=1, cache_bytes=10 * 64) as feed:
+        feed.batch(4, 0, 10)
+        feed.prepare([Span(8, 10, 15)])
+        wait = Span(8, 10, 15)
+        while not feed.ready(wait):
+            time.sleep(0.01)
+        feed.batch(8, 10, 15)
+        feed.batch(8, 20, 30)
+        images.read.clear()
+        feed.batch(8, 30, 40)
+        assert images.read == []
+
+
+def test_a_level_that_the_reader_keeps_itself_takes_no_memory_any_more() -> None:
+    images = CountingSet(10)
+    with Feed(images, seed=0, workers=1, cache_bytes=10 * 256) as feed:
+        feed.batch(8, 0, 10)
+        feed.release(8)
+        images.read.clear()
+        feed.fill(16)
+        wait_until_read(images, range(10), resolution=16)
+        assert feed.complete(16)
+        assert not feed.complete(8)
+        assert np.array_equal(feed.batch(8, 0, 10).images, images.images(8, feed.indices(Span(8, 0, 10))))
 
 
 @pytest.mark.parametrize("workers", [0, 3])
@@ -151,6 +220,7 @@ def test_an_error_in_a_worker_reaches_the_reader_with_its_words(workers: int, ca
     with Feed(CountingSet(20), seed=0, workers=workers, cache_bytes=cache_bytes) as feed:
         for before in range(0, start, 4):
             feed.batch(4, before, before + 4)
+        feed.prepare([Span(4, start, start + 4)])
         with pytest.raises(DataError, match=r"shard 00007\.tar: key 13: damaged"):
             feed.batch(4, start, start + 4)
 
@@ -171,6 +241,7 @@ def test_closing_ends_the_threads() -> None:
     before = threading.active_count()
     feed = Feed(CountingSet(12), seed=0, workers=4, cache_bytes=0)
     feed.batch(4, 0, 8)
+    feed.prepare([Span(4, 8, 12)])
     assert threading.active_count() > before
     feed.close()
     assert threading.active_count() == before

@@ -52,6 +52,8 @@ WORDS_OF_OTHERS = {
     "mlruns": "MLflow's folder",
     "mlruns/": "MLflow's folder",
     "OMP_NUM_THREADS": "OpenMP",
+    "--max-restarts": "torchrun",
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "torch",
     "train-images-idx3-ubyte": "MNIST's file",
     "unix_s": "the journal",
     '{"sub/a.png": "cat"}': "an example",

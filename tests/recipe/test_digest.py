@@ -63,6 +63,7 @@ CIRCUMSTANCES = [
     "run.name=other",
     "run.check_memory=false",
     "data.workers=7",
+    "data.cache=none",
     "data.cache_gigabytes=0.5",
     "track.mlflow=false",
     "track.samples=9",

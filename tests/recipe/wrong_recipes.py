@@ -192,7 +192,10 @@ RANGES = [
         "a device", '[run]\ndevice = "gpu"  # <-\nimages = 3\n' + DATA, "run.device", "expected auto, cpu, cuda, cud"
     ),
     alone(
-        "a precision", '[run]\nprecision = "fp16"  # <-\nimages = 3\n' + DATA, "run.precision", "not one of 'float32'"
+        "a precision",
+        '[run]\nprecision = "fp16"  # <-\nimages = 3\n' + DATA,
+        "run.precision",
+        "not one of 'auto', 'flo",
     ),
     alone("a name", '[run]\nname = "a/b"  # <-\nimages = 3\n' + DATA, "run.name", "use letters, digits, '-', '_' and"),
     alone(

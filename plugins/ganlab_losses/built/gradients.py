@@ -1,7 +1,7 @@
 """Gradients of scores with respect to images, which gradient penalties are made of.
 
-The inner gradient is taken with `torch.func.grad`, which torch.compile can follow, and everything is differentiable
-once more. What comes out is float32 at least, whatever autocast does inside the critic.
+Everything is differentiable once more. What comes out is float32 at least, whatever autocast does inside the critic;
+where that is float16, scores are scaled on the way in and gradients on the way out, by a power of two, and so exactly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def full_precision(values: Tensor) -> Tensor:
 def mixed_images(reals: Tensor, fakes: Tensor, factors: Tensor) -> Tensor:
     """Images on the lines from reals (factor 0) to fakes (factor 1): `[N, C, R, R]` with factors `[N, 1, 1, 1]`."""
     reals, fakes = full_precision(reals), full_precision(fakes)
-    return reals + (fakes - reals) * factors
+    return torch.lerp(reals, fakes, factors.to(reals.dtype))
 
 
 def score_gradients(critic: Critic, images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> tuple[Tensor, Tensor]:
@@ -32,15 +32,23 @@ def score_gradients(critic: Critic, images: Tensor, draw: Literal["reals", "fake
     Where samples act on each other (minibatch statistics) the gradient of a sample includes its effect on the
     others' scores. `draw` says which noise the critic uses.
     """
+    scale: Tensor | None = getattr(critic, "gradient_scale", None)
 
     def total(inputs: Tensor) -> tuple[Tensor, Tensor]:
         scores = full_precision(critic(inputs, draw).scores)
-        return scores.sum(), scores
+        return scores.sum() if scale is None else scores.sum() * scale, scores
 
+    inputs = full_precision(images)
     gradients: Tensor
     scores: Tensor
-    gradients, scores = torch.func.grad(total, has_aux=True)(full_precision(images))
-    return gradients, scores
+    if torch.compiler.is_compiling():  # torch.compile follows torch.func.grad alone, which costs more when not compiled
+        gradients, scores = torch.func.grad(total, has_aux=True)(inputs)
+    else:
+        with torch.enable_grad():
+            inputs = inputs if inputs.requires_grad else inputs.detach().requires_grad_()
+            summed, scores = total(inputs)
+            (gradients,) = torch.autograd.grad(summed, inputs, create_graph=True)
+    return gradients if scale is None else gradients / scale, scores
 
 
 def squared_norms(gradients: Tensor) -> Tensor:

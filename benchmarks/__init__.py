@@ -1,0 +1,1 @@
+"""How fast ganlab is, measured on this machine: `python -m benchmarks --help`. See docs/performance.md."""

@@ -1,0 +1,219 @@
+"""Hands each step its real images as network values on the training's device, ready before they are asked for.
+
+What is returned depends on positions alone. When it is read, where it is kept and on which stream it travels decide
+only how long a step waits for it: not at all, if possible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.data.feed import Feed, Span
+from ganlab.data.levels import DecodedLevel, level_bytes
+from ganlab.data.reals import MIRRORED, network_reals
+from ganlab.errors import GanlabError
+from ganlab.train.draws import on_device
+from ganlab.train.foresight import Foresight
+from ganlab.train.memory import free_bytes, largest_stages
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
+    from ganlab.recipe.schema import Recipe
+
+HOST_SHARE = 0.5
+"""`cache = "auto"` takes at most this part of the memory that is free on the host at the start,"""
+DEVICE_SHARE = 0.125
+"""and keeps a level on the device if it takes at most this part of what is free there when the level begins."""
+
+
+class Reals(NamedTuple):
+    """What a discriminator step sees of the data."""
+
+    images: Tensor
+    """`[n, C, R, R]` in [-1, 1], mirrored and faded, channels-last."""
+    labels: Tensor | None
+    """One-hot `[n, label_size]`, or None where the networks are not conditioned."""
+
+
+class _Arrived(NamedTuple):
+    """A span on the device, not yet turned into network values."""
+
+    images: Tensor
+    flips: Tensor | None
+    labels: Tensor | None
+
+
+def open_feed(recipe: Recipe, source: ImageSet, device: torch.device) -> Feed:
+    """The feed that a recipe asks for."""
+    data = recipe.data
+    cache_bytes = 0 if data.cache == "none" else int(data.cache_gigabytes * 1e9)
+    free = free_bytes(torch.device("cpu"))
+    if data.cache == "auto" and free is not None:
+        cache_bytes = min(cache_bytes, int(free * HOST_SHARE))
+    return Feed(
+        source,
+        seed=recipe.run.seed,
+        workers=data.workers,
+        cache_bytes=cache_bytes,
+        pinned=device.type == "cuda",
+    )
+
+
+class Supply:
+    """The minibatches of a run, from `feed` to `device`. Raises `GanlabError` where `data.cache` cannot be had."""
+
+    rows_of: Callable[[int], npt.NDArray[np.int64]] | None = None
+    """Where only some rows of each minibatch are asked for: those of a minibatch of so many images. It lets a change of
+    minibatch be prepared for, and has no influence on what is returned."""
+
+    def __init__(
+        self, recipe: Recipe, images: ImageShape, schedule: BuiltSchedule, feed: Feed, device: torch.device
+    ) -> None:
+        self._data = recipe.data
+        self._labelled = bool(images.label_size)
+        self._feed = feed
+        self._device = device
+        self._foresight = Foresight(
+            schedule,
+            total_images=recipe.run.images,
+            updates_per_look=schedule.settings_interval_steps * recipe.updates.discriminator_steps,
+        )
+        self._rows: dict[int, tuple[int, ...] | None] = {}
+        self._last_rows: npt.NDArray[np.int64] | None = None
+        self._fade = torch.ones((), device=device)
+        self._stage: Stage | None = None
+        self._level: DecodedLevel | None = None
+        self._level_resolution: int | None = None
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call] # torch's
+        self._ahead: tuple[Span, _Arrived] | None = None
+        if self._data.cache == "device":
+            self._check_device_cache(max(stage.resolution for stage in largest_stages(schedule, recipe.run.images)))
+
+    def next(self, stage: Stage, images_shown: int, rows: npt.NDArray[np.int64] | None = None) -> Reals:
+        """The minibatch of the step that begins at `images_shown`, or only its `rows` (numbers in [0, minibatch)).
+
+        To be called once for each discriminator update. Raises `DataError` naming what cannot be read.
+        """
+        if rows is not self._last_rows or stage.minibatch not in self._rows:
+            self._last_rows = rows
+            self._rows[stage.minibatch] = None if rows is None else tuple(rows.tolist())
+        whole = Span(stage.resolution, images_shown, images_shown + stage.minibatch)
+        arrived = self._take(whole if rows is None else whole._replace(rows=self._rows[stage.minibatch]))
+        self._look_ahead(stage.resolution, self._own(self._foresight.after(whole, stage)))
+        if stage is not self._stage:
+            self._stage = stage
+            self._fade.fill_(stage.fade)
+        fade = None if stage.fade >= 1 else self._fade
+        images = network_reals(arrived.images, mirror=arrived.flips, fade=fade, blend=self._data.blend)
+        return Reals(images, arrived.labels)
+
+    # -- the present minibatch -----------------------------------------------------------------------------------------
+
+    def _take(self, span: Span) -> _Arrived:
+        """The span, on the device and safe to use on its current stream."""
+        ahead, self._ahead = self._ahead, None
+        arrived = ahead[1] if ahead is not None and ahead[0] == span else self._send(span)
+        if self._stream is not None:
+            current = torch.cuda.current_stream(self._device)
+            current.wait_stream(self._stream)
+            for tensor in arrived:
+                if tensor is not None:
+                    tensor.record_stream(current)  # its memory is the side stream's, and must outlive its use here
+        return arrived
+
+    def _send(self, span: Span) -> _Arrived:
+        """Start a span on its way to the device, beside whatever the device is computing."""
+        with self._beside():
+            flips = labels = None
+            if self._data.mirror:
+                flips = on_device(torch.from_numpy(self._feed.mirror(span) >= MIRRORED), self._device)
+            if self._labelled:
+                labels = on_device(torch.from_numpy(self._feed.source.labels(self._feed.indices(span))), self._device)
+            level = self._device_level(span.resolution)
+            images = on_device(self._feed.images(span), self._device) if level is None else self._through(level, span)
+            return _Arrived(images, flips, labels)
+
+    def _through(self, level: DecodedLevel, span: Span) -> Tensor:
+        """From the level on the device; what is not there yet stays there once it has come."""
+        indices = self._feed.indices(span)
+        at = on_device(torch.from_numpy(indices), self._device)
+        if level.has(indices):
+            return level.get(at)
+        images = on_device(self._feed.images(span), self._device)
+        level.put_at(indices, at, images)
+        if level.missing == 0:
+            self._feed.release(span.resolution)
+        return images
+
+    def _beside(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+    # -- what comes after ----------------------------------------------------------------------------------------------
+
+    def _own(self, spans: Sequence[Span]) -> Sequence[Span]:
+        """This process's part of the minibatches that follow, as far as it is known."""
+        if self._last_rows is None:
+            return spans
+        known = []
+        for span in spans:
+            if span.size not in self._rows and self.rows_of is not None:
+                self._rows[span.size] = tuple(self.rows_of(span.size).tolist())
+            if span.size in self._rows:
+                known.append(span._replace(rows=self._rows[span.size]))
+        return known
+
+    def _look_ahead(self, resolution: int, coming: Sequence[Span]) -> None:
+        """Have what follows decoded, and the very next minibatch sent, if that needs no waiting."""
+        level = self._level if self._level is not None and self._level.missing == 0 else None
+        have_all = level is not None or self._feed.complete(resolution)
+        if not have_all:
+            self._feed.prepare(coming)
+        elif coming and coming[-1].resolution != resolution:
+            self._feed.prepare(span for span in coming if span.resolution != resolution)
+        following = self._foresight.following_resolution(resolution)
+        if following is not None:
+            self._feed.fill(following)
+        if self._stream is None or not coming or coming[0].resolution != resolution:
+            return
+        if level is not None or self._feed.ready(coming[0]):
+            self._ahead = (coming[0], self._send(coming[0]))
+
+    # -- levels on the device ------------------------------------------------------------------------------------------
+
+    def _device_level(self, resolution: int) -> DecodedLevel | None:
+        """The level kept on the device, or None: on the CPU, whose levels the feed keeps, or for want of room."""
+        if self._device.type == "cpu" or self._data.cache in ("memory", "none"):
+            return None
+        if resolution != self._level_resolution:
+            self._level, self._level_resolution = None, resolution
+            needed = level_bytes(self._feed.source, resolution)
+            free = free_bytes(self._device)
+            share = 1.0 if self._data.cache == "device" else DEVICE_SHARE
+            if needed <= self._feed.cache_bytes and (free is None or needed <= free * share):
+                with contextlib.suppress(torch.OutOfMemoryError):
+                    self._level = DecodedLevel(self._feed.source, resolution, self._device)
+            if self._level is None and self._data.cache == "device":
+                raise GanlabError(self._no_room(resolution, free))
+        return self._level
+
+    def _check_device_cache(self, resolution: int) -> None:
+        needed, free = level_bytes(self._feed.source, resolution), free_bytes(self._device)
+        if needed > self._feed.cache_bytes or (free is not None and needed > free):
+            raise GanlabError(self._no_room(resolution, free))
+
+    def _no_room(self, resolution: int, free: int | None) -> str:
+        needed = level_bytes(self._feed.source, resolution)
+        room = "" if free is None else f" and {free / 1e9:,.3g} GB are free on {self._device}"
+        return (
+            f"data.cache: device: the images of {resolution}x{resolution} take {needed / 1e9:,.3g} GB decoded, where "
+            f"data.cache_gigabytes allows {self._feed.cache_bytes / 1e9:,.3g} GB{room}; use cache = 'auto'"
+        )

@@ -1,0 +1,149 @@
+"""The options that claim equal numbers, each as something to switch on before golden numbers are compared.
+
+A switch patches what it needs through pytest and returns a list that grows with each use, so that a test can tell an
+option that changes no number from one that was never on. A new option is a new function here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganlab_layers.convolution import Convolution
+from ganlab_losses.built import gradients
+from ganlab_losses.built.wasserstein import PenalizedWassersteinLoss
+from ganlab_networks.discriminator import Discriminator
+from ganlab_networks.generator import Generator
+
+Switch = Callable[[pytest.MonkeyPatch], list[str]]
+
+NETWORK_KINDS = ("A_network", "B_loss", "C_theano_network", "F_train_trace")
+"""Kinds whose check builds whole networks with `build`."""
+
+
+def transform_networks(monkeypatch: pytest.MonkeyPatch, transform: Callable[[nn.Module], None]) -> None:
+    """Give every network that a check builds to `transform` first."""
+
+    def transforming(build: Callable[..., Any]) -> Callable[..., Any]:
+        def built(*arguments: Any) -> Any:
+            pair = build(*arguments)
+            for name in ("generator", "discriminator"):
+                transform(getattr(pair, name))
+            return pair
+
+        return built
+
+    for kind in NETWORK_KINDS:
+        module = importlib.import_module(f"{__package__}.kinds.{kind.lower()}")
+        monkeypatch.setattr(module, "build", transforming(module.build))
+
+
+def channels_last(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Weights, and images that come in, laid out as training has them."""
+    used: list[str] = []
+
+    def laid_out(module: nn.Module, inputs: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+        used.append(type(module).__name__)
+        maps = torch.channels_last
+        return tuple(x if x is None or x.ndim < 4 else x.contiguous(memory_format=maps) for x in inputs)
+
+    def transform(network: nn.Module) -> None:
+        network.to(memory_format=torch.channels_last)
+        network.register_forward_pre_hook(laid_out)
+
+    transform_networks(monkeypatch, transform)
+    return used
+
+
+def other_scaling(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Fused resampling where the file has it separate, and the other way round, in layers where both are one function.
+
+    (Discriminators without fused scaling halve after the activation, which is another function: those stay.)
+    """
+    used: list[str] = []
+
+    def other(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def run(layer: Convolution, *arguments: Tensor) -> Tensor:
+            if layer.resample is None or layer in flipped:
+                return method(layer, *arguments)
+            used.append("separate" if layer.fused else "fused")
+            flipped.add(layer)
+            layer.fused = not layer.fused  # names of variables follow from it, so it is put back
+            try:
+                return method(layer, *arguments)
+            finally:
+                layer.fused = not layer.fused
+                flipped.remove(layer)
+
+        return run
+
+    flipped: set[Convolution] = set()
+    for name in ("forward", "used_weight"):
+        monkeypatch.setattr(Convolution, name, other(getattr(Convolution, name)))
+    return used
+
+
+def func_grad(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The inner gradient of penalties by `torch.func.grad`, as under torch.compile."""
+    used: list[str] = []
+
+    def grad(*arguments: Any, **named: Any) -> Callable[..., Any]:
+        used.append("torch.func.grad")
+        return torch.func.grad(*arguments, **named)
+
+    class Compiling:
+        compiler = SimpleNamespace(is_compiling=lambda: True)
+        func = SimpleNamespace(grad=grad)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(torch, name)
+
+    monkeypatch.setattr(gradients, "torch", Compiling())
+    return used
+
+
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The discriminator's loss, penalty included, as one compiled graph; its gradients come from outside."""
+    used: list[str] = []
+    fast = torch.compile(PenalizedWassersteinLoss.discriminator, fullgraph=True)
+
+    def discriminator(*arguments: Any) -> Any:
+        used.append("compiled")
+        return fast(*arguments)
+
+    monkeypatch.setattr(PenalizedWassersteinLoss, "discriminator", discriminator)
+    return used
+
+
+def computing_in(dtype: torch.dtype) -> Switch:
+    """Networks that compute in a low precision; claims no equality."""
+
+    def switch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        used: list[str] = []
+
+        def low(forward: Callable[..., Any]) -> Callable[..., Any]:
+            def computed(*arguments: Any, **named: Any) -> Any:
+                used.append(str(dtype))
+                with torch.autocast("cpu", dtype=dtype):
+                    return forward(*arguments, **named)
+
+            return computed
+
+        for network in (Generator, Discriminator):
+            monkeypatch.setattr(network, "forward", low(network.forward))
+        return used
+
+    return switch
+
+
+EQUAL: Mapping[str, Switch] = {
+    "channels-last": channels_last,
+    "other-scaling": other_scaling,
+    "func-grad": func_grad,
+}
