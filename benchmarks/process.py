@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import attrs
 import click
@@ -28,7 +28,8 @@ class Variant:
 
     name: str
     overrides: Sequence[str] = ()
-    yardstick: bool = False
+    yardstick: Literal["", "halve last", "halve first"] = ""
+    """Which of the two, where it is one: discriminator blocks halve after their activation, or before."""
     resident: bool = False
     """Real images are on the device before they are asked for."""
     dtype: str = "float32"
@@ -57,7 +58,7 @@ class Worker:
         )
         self.facts: Mapping[str, Any] = self.ask(
             "configure",
-            variant="yardstick" if variant.yardstick else "ganlab",
+            variant=variant.yardstick or "ganlab",
             recipe=str(tree / "recipes" / recipe),
             case=list(attrs.astuple(case)) if case else None,
             overrides=list(variant.overrides),

@@ -59,11 +59,12 @@ def trainer_of(recipe: str, overrides: Sequence[str]) -> Iterator[Any]:
             trainer.feed.close()
 
 
-def yardstick_subject(case: Case, device: torch.device) -> Any:
+def yardstick_subject(case: Case, device: torch.device, *, halve_first: bool) -> Any:
     """The yardstick, with real images that are on the device already."""
     from benchmarks.yardstick import Yardstick
 
-    made = Yardstick(case, torch.rand(case.minibatch, 3, case.resolution, case.resolution, device=device) * 2 - 1)
+    reals = torch.rand(case.minibatch, 3, case.resolution, case.resolution, device=device) * 2 - 1
+    made = Yardstick(case, reals, halve_first=halve_first)
     made.device = device  # type: ignore[attr-defined]  # as every subject has it
     return made
 

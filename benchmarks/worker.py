@@ -42,9 +42,9 @@ class Worker:
         self.device = choose_device(device)
         self.before = resident_bytes()
         chosen = Case(*case) if case else None
-        if variant == "yardstick":
+        if variant != "ganlab":
             assert chosen is not None, "the yardstick has no recipe"
-            self.subject = subjects.yardstick_subject(chosen, self.device)
+            self.subject = subjects.yardstick_subject(chosen, self.device, halve_first=variant == "halve first")
         else:
             overrides = [f"run.device={device}", *overrides]
             made = subjects.ganlab_subject(recipe, chosen, overrides, resident=resident)

@@ -79,10 +79,14 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images to scores `[N]`."""
+    """Images to scores `[N]`.
 
-    def __init__(self, case: Case) -> None:
+    Blocks halve after their activation, or with `halve_first` before, as ganlab's with `fused_scale` do.
+    """
+
+    def __init__(self, case: Case, *, halve_first: bool = False) -> None:
         super().__init__()
+        self.halve_first = halve_first
         width, levels = case.width, case.levels
         self.from_rgb = nn.ModuleList(EqualizedConv(3, width, 1, 0) for _ in range(levels))
         self.blocks = nn.ModuleList(
@@ -96,9 +100,10 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor, fade: float) -> Tensor:
         x = F.leaky_relu(self.from_rgb[-1](images), SLOPE)
         for number, block in enumerate(reversed(self.blocks)):
-            for conv in block:  # type: ignore[attr-defined]  # as above
-                x = F.leaky_relu(conv(x), SLOPE)
-            x = F.avg_pool2d(x, 2)
+            convs: Any = block
+            conv0, conv1 = convs
+            x = conv1(F.leaky_relu(conv0(x), SLOPE))
+            x = F.leaky_relu(F.avg_pool2d(x, 2), SLOPE) if self.halve_first else F.avg_pool2d(F.leaky_relu(x, SLOPE), 2)
             if number == 0:
                 coarse = F.leaky_relu(self.from_rgb[-2](F.avg_pool2d(images, 2)), SLOPE)
                 x = (1 - fade) * coarse + fade * x
@@ -118,13 +123,21 @@ class Discriminator(nn.Module):
 class Yardstick:
     """One D and G step after another on the same real images."""
 
-    def __init__(self, case: Case, reals: Tensor, *, learning_rate: float = 0.001, fade: float = 0.5) -> None:
+    def __init__(
+        self,
+        case: Case,
+        reals: Tensor,
+        *,
+        learning_rate: float = 0.001,
+        fade: float = 0.5,
+        halve_first: bool = False,
+    ) -> None:
         device = reals.device
         self.case = case
         self.reals = reals.contiguous()
         self.fade = fade
         self.generator = Generator(case).to(device)
-        self.discriminator = Discriminator(case).to(device)
+        self.discriminator = Discriminator(case, halve_first=halve_first).to(device)
         self.averaged = Generator(case).to(device)
         self.averaged.load_state_dict(self.generator.state_dict())
         self.optimizers = [

@@ -155,7 +155,8 @@ class Network(Protocol):
         A module inside it with a method `initialize(draw)`, `draw(name, shape) -> standard normal Tensor`, is
         initialized through it: the draws depend on the run's seed and the module's own name only, so that
         variants share what they have in common. A module with a method `before_update()` has it called, without
-        gradients, before each update of the network; that is the place for state that a forward must not change.
+        gradients, before each update of the network (unless it is None); that is the place for state that a forward
+        must not change.
         Modules with `hold()` and `release()` have them called around the discriminator passes of one update: what is
         derived from weights alone need be worked out once between them. Modules with attributes `resolution` and
         `recomputed` have the latter set from `run.recompute_from` on, and then keep no activations; that is refused

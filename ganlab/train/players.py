@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import numpy as np
@@ -33,11 +33,7 @@ class Lists:
         modules = list(network.modules())
         return cls(
             [parameter for parameter in network.parameters() if parameter.requires_grad],
-            [
-                cast("Callable[[], None]", module.before_update)
-                for module in modules
-                if hasattr(module, "before_update")
-            ],
+            [before for module in modules if (before := getattr(module, "before_update", None)) is not None],
             [module for module in modules if hasattr(module, "hold")],
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -21,15 +22,23 @@ class Tally:
 
     def add(self, report: Mapping[str, Tensor], images_shown: int) -> None:
         """Add one pass's report; entries named `loss/...` are watched for NaN and infinity."""
+        known = [name for name in report if name in self.sums]
+        if known:
+            torch._foreach_add_([self.sums[name] for name in known], [report[name].detach() for name in known])
         for name, value in report.items():
-            if name in self.sums:
-                self.sums[name] += value.detach()
-            else:
+            if name not in self.sums:
                 self.sums[name] = value.detach().float().clone()
             self.counts[name] = self.counts.get(name, 0) + 1
             if name.startswith("loss/"):
-                broken = self._broken_at.setdefault(name, torch.full((), -1, dtype=torch.int64, device=self.device))
-                broken.masked_fill_(~torch.isfinite(value) & (broken < 0), images_shown)
+                self._watch(name, value, images_shown)
+
+    def _watch(self, name: str, value: Tensor, images_shown: int) -> None:
+        if self.device.type == "cpu":  # a look costs nothing here; elsewhere it would wait for the device
+            if not math.isfinite(value):
+                self._broken_at.setdefault(name, torch.tensor(images_shown))
+            return
+        broken = self._broken_at.setdefault(name, torch.full((), -1, dtype=torch.int64, device=self.device))
+        broken.masked_fill_(~torch.isfinite(value) & (broken < 0), images_shown)
 
     def check_finite(self) -> None:
         """Raise `TrainingFailed` if a loss was not finite; this waits for the device."""

@@ -19,7 +19,7 @@ from ganlab.randomness import generator
 from ganlab.recipe.schema import Recipe
 from ganlab.track.folder import RunFolder
 from ganlab.train import state as checkpointing
-from ganlab.train.average import average_
+from ganlab.train.average import Average
 from ganlab.train.devices import autocast
 from ganlab.train.division import Division, comparing_modules, share_of
 from ganlab.train.draws import Draws, draw_pass, on_device
@@ -88,6 +88,7 @@ class Trainer:
     _tick_images: int = attrs.field(init=False, default=0)
     _autocast: Autocast = attrs.field(init=False)
     _passes: Passes = attrs.field(init=False)
+    _average: Average = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.optimizers = {
@@ -105,6 +106,7 @@ class Trainer:
             self.supply.rows_of = lambda minibatch: share_of(self._division, minibatch, self._comparing).rows
         self._fade = torch.ones((), device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
+        self._average = Average(self.players.averaged, self.players.generator)
         self._passes = compiled_passes() if self.recipe.run.compile else plain_passes()
         self.scaling = loss_scales(self.recipe.run.precision, self.device)
 
@@ -361,7 +363,7 @@ class Trainer:
         with unchanged_where(left_out, lambda: buffers_of(self.players.loss)):
             self.players.loss.observe(outcome.loss, outcome.report)
         self.players.loss.constrain(self.players.discriminator)
-        average_(self.players.averaged, self.players.generator, self.recipe.ema.beta)
+        self._average.follow(self.recipe.ema.beta)
 
     @torch.no_grad()
     def _before_update(self, player: str) -> None:

@@ -95,11 +95,14 @@ class WeightedLayer(nn.Module):
         """The passes are over: the weight may change."""
         self._held, self._holding = None, False
 
+    @property
+    def before_update(self) -> Callable[[], None] | None:
+        """Lets a weight scaling with state (power iteration) follow the weight; None where there is none."""
+        return self._refresh if hasattr(self.scaling, "refresh") else None
+
     @torch.no_grad()
-    def before_update(self) -> None:
-        """Let a weight scaling with state (power iteration) follow the weight; called before each update."""
-        if hasattr(self.scaling, "refresh"):
-            self.scaling.refresh(self.weight)
+    def _refresh(self) -> None:
+        self.scaling.refresh(self.weight)
 
     def finish(self, x: Tensor, *, in_place: bool = False) -> Tensor:
         """Activation and normalization of the linear operation's result `x`, which `in_place` may overwrite.
