@@ -39,7 +39,7 @@ class Overhead:
 def measure_overhead(recipe: str, case: Case, *, iterations: int, device: str, mlflow: bool) -> Overhead:
     """Train `case` for so many iterations, with reports as often as `recipes/pggan.toml` has them."""
     from ganlab.cli.progress import TrainingProgress
-    from ganlab.train import trainer as module
+    from ganlab.train import updates as module
     from ganlab.train.loop import train
 
     overrides = [

@@ -48,7 +48,7 @@ def trainer_of(recipe: str, overrides: Sequence[str]) -> Iterator[Any]:
     """A trainer that is ready for its first step."""
     from ganlab.recipe import load_recipe
     from ganlab.track.folder import RunFolder
-    from ganlab.train.run import prepare
+    from ganlab.train.run import prepare  # type: ignore[attr-defined]  # older commits have it there
 
     with TemporaryDirectory(prefix="ganlab-benchmark-") as path:
         folder = RunFolder.create(Path(path) / "run")

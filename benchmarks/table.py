@@ -65,7 +65,7 @@ def plain(case: Case, rows: Sequence[Measured]) -> list[dict[str, Any]]:
 
 
 def yardstick_of(row: Measured, rows: Sequence[Measured]) -> Measured:
-    """The one that computes the same function: with fused scaling, discriminator blocks halve before their activation."""
+    """The one that computes the same function: with fused scaling, discriminators halve before the activation."""
     wanted = "yardstick of fused_scale" if "fused_scale" in row.variant else "yardstick"
     return next(it for it in rows if it.variant == wanted)
 

@@ -344,7 +344,13 @@ class BuiltSchedule(Protocol):
 
 
 class Optimizer(Protocol):
-    """Kind `optimizer`. It has the parameter `learning_rate`, which a schedule may override."""
+    """Kind `optimizer`. It has the parameter `learning_rate`, which a schedule may override.
+
+    A built one whose steps can be recorded as a CUDA graph has two more methods. `capturable()` asks for that, and
+    returns whether it can be had; from then on `prepare()` is called before each `step()` and does all that the host
+    has to, such as writing the present learning rate into a tensor, and `step()` only launches work that is the same
+    each time once every parameter has its state.
+    """
 
     @property
     def learning_rate(self) -> float: ...

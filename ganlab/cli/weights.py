@@ -49,7 +49,7 @@ def import_weights(
 
     from ganlab.track.folder import RunFolder
     from ganlab.train.events import Position
-    from ganlab.train.run import prepare
+    from ganlab.train.prepare import prepare
 
     if not RunFolder.can_begin(out):
         raise RunError(f"{out} holds a run or other files; give a new folder")

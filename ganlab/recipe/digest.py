@@ -10,7 +10,7 @@ from typing import Any
 from ganlab.registry import OWN_DISTRIBUTION
 
 _CIRCUMSTANCES = {
-    "run": {"name", "device", "threads", "micro_batches", "compile", "recompute_from", "check_memory"},
+    "run": {"name", "device", "threads", "micro_batches", "compile", "cuda_graphs", "recompute_from", "check_memory"},
     "data": {"workers", "cache", "cache_gigabytes", "path"},
     "track": None,
     "plugins": None,

@@ -49,6 +49,10 @@ class RunTable:
     compile: bool = parameter(
         False, help="torch.compile the step: minutes of waiting at each level; meant for GPUs, of no use on two cores"
     )
+    cuda_graphs: Literal["auto", "on", "off"] = parameter(
+        "auto",
+        help="capture whole updates as CUDA graphs and replay them; needs a CUDA device. auto is off: not measured yet",
+    )
     recompute_from: int = parameter(
         0,
         ge=0,

@@ -19,8 +19,10 @@ class Average:
     def __init__(self, averaged: nn.Module, source: nn.Module) -> None:
         parameters = pairs(dict(averaged.named_parameters()), dict(source.named_parameters()), "parameters")
         buffers = pairs(dict(averaged.named_buffers()), dict(source.named_buffers()), "buffers")
-        moving = [pair for pair in parameters if pair[1].requires_grad]
-        copied = [pair for pair in parameters if not pair[1].requires_grad] + buffers
+        state = source.state_dict()
+        moving = [pair for pair in parameters.values() if pair[1].requires_grad]
+        copied = [pair for pair in parameters.values() if not pair[1].requires_grad]
+        copied += [buffer for name, buffer in buffers.items() if name in state]  # what is not saved does not change
         self._moving = [a for a, _ in moving], [s for _, s in moving]
         self._copied = [a for a, _ in copied], [s for _, s in copied]
 
@@ -44,9 +46,9 @@ def average_(averaged: nn.Module, source: nn.Module, beta: float) -> None:
     Average(averaged, source).follow(beta)
 
 
-def pairs(averaged: dict[str, Tensor], source: dict[str, Tensor], what: str) -> list[tuple[Tensor, Tensor]]:
-    """The tensors of both that have the same name."""
+def pairs(averaged: dict[str, Tensor], source: dict[str, Tensor], what: str) -> dict[str, tuple[Tensor, Tensor]]:
+    """By name, the tensors of both that have it."""
     if averaged.keys() != source.keys():
         differing = ", ".join(sorted(averaged.keys() ^ source.keys()))
         raise ValueError(f"the averaged and the source network have different {what}: {differing}")
-    return [(averaged[name], tensor) for name, tensor in source.items()]
+    return {name: (averaged[name], tensor) for name, tensor in source.items()}

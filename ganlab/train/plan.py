@@ -21,8 +21,8 @@ from ganlab.track.folder import RunFolder
 from ganlab.track.store import reason
 from ganlab.train.events import Position
 from ganlab.train.memory import MARGIN, free_bytes
+from ganlab.train.prepare import prepare
 from ganlab.train.rehearsal import Rehearsal, Rehearsed
-from ganlab.train.run import prepare
 from ganlab.train.spans import Span, spans
 from ganlab.train.timing import iteration_seconds
 from ganlab.train.trainer import Trainer
@@ -32,6 +32,8 @@ Kind = tuple[int, int, bool]
 LONGEST_TRY = 0.5
 """A level is tried if its iterations take at most this part of the seconds that are left."""
 FEWEST_ITERATIONS = 3
+RISE = 4.0
+"""A level may run at so many times the arithmetic rate of the one below: small ones keep no device busy."""
 
 
 @attrs.frozen
@@ -150,7 +152,8 @@ def _measure(
     taken: dict[Kind, float] = {}
     for number, kind in enumerate(order):
         left = seconds - (time.perf_counter() - began)
-        if taken and seen[kind].operations / _rate(taken, seen) * FEWEST_ITERATIONS > left * LONGEST_TRY:
+        hoped = seen[kind].operations / (_rate(taken, seen) * RISE) if taken else 0.0
+        if hoped * FEWEST_ITERATIONS > left * LONGEST_TRY:
             break
         span = first[kind]
         say(f"trying {kind[0]}x{kind[0]}{' fading in' if kind[2] else ''}, minibatch {kind[1]}")

@@ -1,4 +1,4 @@
-"""A whole run: folder, data, networks, the check of memory, training, and its end, whatever it is."""
+"""A whole run, from its folder to its end, whatever that is."""
 
 from __future__ import annotations
 
@@ -10,35 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 
-from ganlab.errors import DataError, RunError, TrainingFailed
-from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, RunInfo, Stage
-from ganlab.recipe import LoadedRecipe, Recipe, digest
-from ganlab.recipe.rules import stages_of
+from ganlab.errors import RunError, TrainingFailed
+from ganlab.interfaces import RunInfo, Stage
+from ganlab.recipe import LoadedRecipe
 from ganlab.track.files import remove_leftovers, write_atomically
 from ganlab.track.folder import RunFolder
-from ganlab.track.store import reason
-from ganlab.train.allocation import keep_freed_memory
 from ganlab.train.choose import Choice
-from ganlab.train.devices import choose_device, choose_precision, has_instructions, prepare_arithmetic
-from ganlab.train.division import Division, check_divisible
 from ganlab.train.events import Position
 from ganlab.train.export import load_generator
 from ganlab.train.loop import train
 from ganlab.train.measure import measure_at_end
-from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
-from ganlab.train.players import build_players
+from ganlab.train.prepare import Say, prepare
 from ganlab.train.ranks import ALONE, RankLost, Ranks
 from ganlab.train.samples import enlarge, save_grid
 from ganlab.train.state import checkpoints
 from ganlab.train.stop import StopRequest, listening_for_stop
-from ganlab.train.supply import open_feed
 from ganlab.train.tally import NonFinite
 from ganlab.train.tensors import DamagedFileError
-from ganlab.train.trainer import Listener, Trainer
-
-Say = Callable[[str], None]
+from ganlab.train.trainer import Trainer
+from ganlab.train.updates import Listener
 
 
 def run(
@@ -70,95 +61,6 @@ def run(
             if mirror is not None:
                 # A first Ctrl-C now ends the waiting; one that ended the training does not count.
                 mirror.close(give_up=(lambda: False) if stop() else stop)
-
-
-def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, ranks: Ranks = ALONE) -> Trainer:
-    """Open the data, build the networks and check that every level fits; writes the folder's recipe and facts."""
-    recipe = loaded.recipe
-    device = choose_device(ranks.device(recipe.run.device))
-    prepare_arithmetic(ranks.threads(recipe.run.threads))
-    keep_freed_memory()
-    source = recipe.data.source.build()
-    images = image_shape(loaded, source)
-    schedule = recipe.schedule.build(
-        resolution=recipe.data.resolution,
-        total_images=recipe.run.images,
-        learning_rate=recipe.optimizer.learning_rate,
-    )
-    begun = None if fresh else folder.info().get("precision")
-    recipe = _with_precision(recipe, device, begun, ranks, say)
-    players = build_players(recipe, images, device)
-    division = Division(ranks.size, ranks.rank, recipe.run.micro_batches)
-    check_divisible(division, stages_of(schedule, recipe.run.images), players)
-    _look_ahead(recipe, schedule, images, source, device, division, ranks, say)
-    facts = {**_facts(loaded, source, device), "precision": recipe.run.precision}
-    if ranks.first:
-        if not fresh:
-            _same_data(folder, source)
-        folder.write_info(facts, resumed=not fresh)
-        folder.write_recipe(loaded.toml())  # on resume too: what decides no number, such as [track], may have changed
-    return Trainer(
-        recipe=recipe,
-        images=images,
-        source=source,
-        schedule=schedule,
-        players=players,
-        feed=open_feed(recipe, source, device),
-        folder=folder,
-        device=device,
-        generator_table=loaded.plain()["generator"],
-        facts={"digest": facts["digest"]},
-        ranks=ranks,
-    )
-
-
-def _with_precision(recipe: Recipe, device: torch.device, begun: str | None, ranks: Ranks, say: Say) -> Recipe:
-    """The recipe with the precision that this run computes in, the first rank's choice on all of them.
-
-    `begun` is the one that a resumed run began in.
-    """
-    precision, why = ranks.broadcast(choose_precision(recipe.run.precision, device, begun))
-    say(f"precision: {precision} ({why})")
-    if ranks.first and not has_instructions(device, precision):
-        slow = f"{precision} has to be emulated on this {device.type} and will be slow; float32 is faster"
-        warnings.warn(f"run.precision: {slow}", stacklevel=2)
-    return attrs.evolve(recipe, run=attrs.evolve(recipe.run, precision=precision))
-
-
-def _look_ahead(
-    recipe: Recipe,
-    schedule: BuiltSchedule,
-    images: ImageShape,
-    source: ImageSet,
-    device: torch.device,
-    division: Division,
-    ranks: Ranks,
-    say: Say,
-) -> None:
-    """Find out now what would end the run at a later level: data that cannot be read, memory that is not there."""
-    for resolution in sorted({stage.resolution for stage in largest_stages(schedule, recipe.run.images)}):
-        source.images(resolution, [0])
-    if not recipe.run.check_memory or ranks.local_rank:  # one rank of each machine checks for all there
-        return
-    try:
-        levels = level_memory(recipe, schedule, images, device, parts=division.parts)
-    except Exception as error:  # somebody's component may not work without content; that is no reason not to train
-        say(f"peak memory cannot be worked out beforehand ({reason(error)})")
-        return
-    say("peak memory by level: " + "; ".join(map(str, levels)))
-    refuse_what_cannot_fit(levels, device, sharers=ranks.local_size)
-
-
-def image_shape(loaded: LoadedRecipe, source: ImageSet) -> ImageShape:
-    """What the networks are built for. Raises `DataError` where the data cannot serve the recipe."""
-    data = loaded.recipe.data
-    where = loaded.document.origin(("data", "resolution"))
-    if data.resolution not in source.resolutions:
-        known = ", ".join(map(str, source.resolutions))
-        raise DataError(f"{where}: data.resolution: {source.name} has no images at {data.resolution} (it has {known})")
-    if data.labels and not source.label_size:
-        raise DataError(f"{loaded.document.origin(('data', 'labels'))}: data.labels: {source.name} has no labels")
-    return ImageShape(source.channels, data.resolution, source.label_size if data.labels else 0)
 
 
 def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say) -> int:
@@ -273,27 +175,6 @@ def _resume(trainer: Trainer, say: Say) -> Position | None:
         raise RunError(f"none of the {len(found)} checkpoints in {folder.checkpoints} can be read; start a new run")
     trainer.ranks.broadcast("")
     return None
-
-
-def _facts(loaded: LoadedRecipe, source: ImageSet, device: torch.device) -> dict[str, Any]:
-    plain = loaded.plain()
-    return {
-        "name": loaded.name,
-        "seed": loaded.recipe.run.seed,
-        "digest": digest(plain),
-        "plugins": loaded.catalog.versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "data": {**source.describe(), "name": source.name, "digest": source.digest},
-    }
-
-
-def _same_data(folder: RunFolder, source: ImageSet) -> None:
-    before = folder.info().get("data", {}).get("digest")
-    if before is not None and before != source.digest:
-        raise RunError(
-            f"{folder.path}: the data set has changed since this run began (digest {before[:8]}, now "
-            f"{source.digest[:8]}); restore it, or start a new run"
-        )
 
 
 def _save_reals(trainer: Trainer) -> None:

@@ -36,7 +36,7 @@ def noise_factor(normal: Tensor, strength: Tensor | float, mode: str, *, channel
     if mode == "prop":
         return 1 + normal * strength * math.sqrt(channels)
     if mode == "mul":
-        return (normal * torch.log1p(torch.as_tensor(strength, dtype=normal.dtype, device=normal.device))).exp()
+        return (normal * (math.log1p(strength) if isinstance(strength, float) else torch.log1p(strength))).exp()
     uniform = 0.5 * (1 + torch.erf(normal / math.sqrt(2)))
     return drop_factor((uniform < 1 - strength).to(normal.dtype), strength)
 

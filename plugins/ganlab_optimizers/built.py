@@ -11,12 +11,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FUSED_DEVICES = frozenset({"cpu", "cuda", "mps"})
+TENSOR_RATE_DEVICES = frozenset({"cpu", "cuda"})
+"""Where the kernel can read the rate from a tensor."""
 ENDLESS = 1e9
 """Updates after which beta^t is 0 for every beta in use."""
 
@@ -47,11 +49,35 @@ class AuthorsAdam(torch.optim.Optimizer):
 
     updates: int | None = None
     """t, or None where it is to be read from the state (at the start and after loading)."""
+    _rates: list[Tensor] | None = None
+    """For each group its rate, 0-d, where steps may be recorded."""
 
     def __init__(
         self, parameters: Iterable[nn.Parameter], *, learning_rate: float, betas: tuple[float, float], epsilon: float
     ) -> None:
         super().__init__(parameters, {"lr": learning_rate, "betas": betas, "eps": epsilon})
+
+    def capturable(self) -> bool:
+        """From now on `step` reads from tensors all that changes from update to update; `prepare` must precede it.
+
+        False, and nothing is changed, where there is no kernel for that. Updates have the same bits either way.
+        """
+        devices = [group["params"][0].device for group in self.param_groups]
+        if not all(device.type in TENSOR_RATE_DEVICES for device in devices):
+            return False
+        self._rates = [torch.zeros((), device=device) for device in devices]
+        return True
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """What the host does for a step of an optimizer that is `capturable`: count it, and fill in the rates."""
+        assert self._rates is not None
+        done = self._updates_done()
+        for group, rate in zip(self.param_groups, self._rates, strict=True):
+            rate.fill_(_rate(group, done))
+        if self.state:
+            torch._foreach_add_([entry["step"] for entry in self.state.values()], 1.0)
+        self.updates = done + 1
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -60,13 +86,21 @@ class AuthorsAdam(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self._rates is not None:
+            assert self.updates is not None, "prepare() comes first"
+            for group, rate in zip(self.param_groups, self._rates, strict=True):
+                self._update(group, self.updates, rate)
+            return loss
         done = self._updates_done()
         for group in self.param_groups:
-            self._update(group, done)
+            steps = self._update(group, done, _rate(group, done))
+            if steps:
+                torch._foreach_add_(steps, 1.0)
         self.updates = done + 1
         return loss
 
-    def _update(self, group: dict[str, Any], done: int) -> None:
+    def _update(self, group: dict[str, Any], counted: int, rate: float | Tensor) -> list[Tensor]:
+        """Update a group and return its counts; state that is new has `counted`."""
         weights, gradients, means, squares, steps = [], [], [], [], []
         for p in group["params"]:
             gradient, state = p.grad, self.state.get(p)
@@ -74,7 +108,7 @@ class AuthorsAdam(torch.optim.Optimizer):
                 if gradient is None:
                     continue
                 state = self.state[p] = {
-                    "step": torch.full((), float(done)),
+                    "step": torch.full((), float(counted)),
                     "exp_avg": torch.zeros_like(p),
                     "exp_avg_sq": torch.zeros_like(p),
                 }
@@ -84,10 +118,8 @@ class AuthorsAdam(torch.optim.Optimizer):
             squares.append(state["exp_avg_sq"])
             steps.append(state["step"])
         if not weights:
-            return
-        torch._foreach_add_(steps, 1.0)
+            return steps
         beta1, beta2 = group["betas"]
-        rate = group["lr"] * math.sqrt(1 - beta2 ** (done + 1)) / (1 - beta1 ** (done + 1))
         if weights[0].device.type in FUSED_DEVICES:
             endless = [torch.full((), ENDLESS, device=weights[0].device)] * len(weights)
             torch._fused_adam_(
@@ -112,6 +144,7 @@ class AuthorsAdam(torch.optim.Optimizer):
             roots = torch._foreach_sqrt(squares)
             torch._foreach_add_(roots, group["eps"])
             torch._foreach_addcdiv_(weights, means, roots, -rate)
+        return steps
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
@@ -124,3 +157,10 @@ class AuthorsAdam(torch.optim.Optimizer):
         if self.updates is None:
             return int(next(iter(self.state.values()))["step"])
         return self.updates
+
+
+def _rate(group: dict[str, Any], done: int) -> float:
+    """The rate with both bias corrections of the update after `done` others."""
+    beta1, beta2 = group["betas"]
+    rate: float = group["lr"] * math.sqrt(1 - beta2 ** (done + 1)) / (1 - beta1 ** (done + 1))
+    return rate

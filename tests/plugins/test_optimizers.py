@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab_optimizers.adam import Adam
+from ganlab_optimizers.built import AuthorsAdam
 from ganlab_optimizers.simple import RmsProp, Sgd
 
 RATE, BETA1, BETA2, EPSILON = 0.05, 0.3, 0.95, 1e-3
@@ -218,3 +219,32 @@ def test_rmsprop_divides_by_the_root_mean_square() -> None:
     optimizer = RmsProp(learning_rate=0.5, decay=0.75, epsilon=0.25).build([weight])
     update(optimizer, [weight], [torch.full((1,), 2.0)])
     assert weight.item() == pytest.approx(-0.5 * 2.0 / (1.0 + 0.25))
+
+
+def test_steps_that_may_be_recorded_have_the_same_bits() -> None:
+    results = []
+    for recorded in (False, True):
+        parameters = some_parameters()
+        optimizer = LARGE_EPSILON.build(parameters)
+        assert isinstance(optimizer, AuthorsAdam)
+        if recorded:
+            assert optimizer.capturable()
+        for step in range(9):
+            values: list[Tensor | None] = [*gradients(step)]
+            if step < 2:
+                values[1] = None  # without state at first
+            if step in (3, 7):
+                values[0] = None
+            if step == 4:
+                optimizer.state.clear()
+            if step == 6:
+                optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+            optimizer.param_groups[0]["lr"] = RATE / (1 + step)
+            if recorded:
+                optimizer.prepare()
+            update(optimizer, parameters, values)
+        counts = [float(optimizer.state[parameter]["step"]) for parameter in parameters]
+        results.append(([parameter.detach().clone() for parameter in parameters], counts))
+    (weights, counts), (others, other_counts) = results
+    assert counts == other_counts == [5.0, 5.0, 5.0]
+    assert all(torch.equal(one, other) for one, other in zip(weights, others, strict=True))

@@ -18,7 +18,7 @@ from ganlab.track.folder import RunFolder
 from ganlab.track.journal import read
 from ganlab.train import memory, scaling
 from ganlab.train.devices import autocast, choose_precision, has_instructions
-from ganlab.train.run import prepare
+from ganlab.train.prepare import prepare
 from ganlab.train.step import discriminator_step, generator_step
 from ganlab.train.tally import NonFinite
 from ganlab.train.trainer import Trainer

@@ -11,7 +11,7 @@ import torch
 from ganlab.errors import RunError
 from ganlab.track.folder import RunFolder
 from ganlab.train.events import Position
-from ganlab.train.run import prepare
+from ganlab.train.prepare import prepare
 from ganlab.train.state import TrainingState, checkpoints, restore_checkpoint, save_checkpoint
 from ganlab.train.tally import NonFinite
 from ganlab.train.trainer import Trainer

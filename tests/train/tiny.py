@@ -10,7 +10,8 @@ from ganlab.recipe import LoadedRecipe, load_recipe
 from ganlab.track.folder import RunFolder
 from ganlab.train.choose import Choice
 from ganlab.train.loop import train
-from ganlab.train.run import prepare, run
+from ganlab.train.prepare import prepare
+from ganlab.train.run import run
 from ganlab.train.state import checkpoints
 
 RECIPES = Path(__file__).parents[2] / "recipes"
