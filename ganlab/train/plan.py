@@ -152,9 +152,10 @@ def _measure(
     taken: dict[Kind, float] = {}
     for number, kind in enumerate(order):
         left = seconds - (time.perf_counter() - began)
-        hoped = seen[kind].operations / (_rate(taken, seen) * RISE) if taken else 0.0
-        if hoped * FEWEST_ITERATIONS > left * LONGEST_TRY:
-            break
+        if taken:  # one level is tried in any case
+            hoped = seen[kind].operations / (_rate(taken, seen) * RISE)
+            if hoped * FEWEST_ITERATIONS > left * LONGEST_TRY:
+                break
         span = first[kind]
         say(f"trying {kind[0]}x{kind[0]}{' fading in' if kind[2] else ''}, minibatch {kind[1]}")
         share = left / (len(order) - number)
