@@ -80,6 +80,7 @@ def test_the_standard_cases_stand_half_faded_in() -> None:
             assert (stage.resolution, stage.fade, stage.minibatch) == (case.resolution, 0.5, case.minibatch)
 
 
+@pytest.mark.slow
 def test_the_table(tmp_path: Path) -> None:
     out = benchmarks("table", "--case", TINY, "--rounds", 1, "--json", tmp_path / "rows.json")
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
