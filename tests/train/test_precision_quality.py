@@ -39,7 +39,7 @@ def final_distance(folder: Path, precision: str, seed: int, images: int = IMAGES
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.filterwarnings("ignore:run.precision")
 def test_bfloat16_ends_where_float32_ends(tmp_path: Path) -> None:
     full = [final_distance(tmp_path, "float32", seed) for seed in SEEDS]
