@@ -85,10 +85,14 @@ def blaming(loaded: LoadedRecipe) -> Iterator[None]:
         yield
     except GanlabError as error:
         text = str(error)
-        key = re.match(r"[a-z_]+(\.[a-z_0-9]+)+(?=: )", text)
-        if key is not None:
-            path = tuple(key.group().split("."))
-            raise type(error)(f"{loaded.document.origin(path)}: {text}") from error
+        placed = re.sub(
+            r"^[a-z_]+(\.[a-z_0-9]+)+(?=: )",
+            lambda key: f"{loaded.document.origin(tuple(key.group().split('.')))}: {key.group()}",
+            text,
+            flags=re.MULTILINE,
+        )
+        if placed != text:
+            raise type(error)(placed) from error
         origins = {str(origin) for origin in loaded.document.origins.values()}
         if isinstance(error, DataError) and not any(text.startswith(f"{origin}: ") for origin in origins):
             data = loaded.document.data["data"]

@@ -55,7 +55,7 @@ class RunTable:
     )
     recompute_from: int = parameter(
         0,
-        ge=0,
+        check=lambda value: _resolution(value) if value else None,
         unit="pixels",
         help="blocks of this resolution and finer keep no activations and work them out again for gradients: "
         "less memory, about a third more time; 0 for none",
