@@ -59,7 +59,8 @@ def measure_overhead(recipe: str, case: Case, *, iterations: int, device: str, m
         for optimizer in trainer.optimizers.values():
             undo.enter_context(mock.patch.object(optimizer, "step", watch.timed(optimizer.step)))
         trainer.listener = progress.show
-        train(trainer, None, stop_requested=watch.iteration_done, stage_ended=lambda *_: None)
+        nothing: Callable[..., None] = lambda *_: None
+        train(trainer, None, stop_requested=watch.iteration_done, stage_ended=nothing, measure=nothing)
     return Overhead(watch.whole / iterations, watch.spent / iterations, iterations)
 
 

@@ -68,6 +68,11 @@ def register_metrics(register: Register) -> None:
 
 
 @hookspec
+def register_feature_networks(register: Register) -> None:
+    """Offer networks whose features metrics compare: `register("my-net", "my_gan.features:MyNet")`."""
+
+
+@hookspec
 def register_optimizers(register: Register) -> None:
     """Offer optimizers: `register("adam", "my_gan.optimizers:Adam")`."""
 

@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = {
     "network": "networks",
     "dataset": "datasets",
     "metric": "metrics",
+    "feature-network": "feature_networks",
     "optimizer": "optimizers",
     "executor": "executors",
 }
@@ -396,14 +397,118 @@ class ImageSet(Protocol):
         ...
 
 
+class ImageSource(Protocol):
+    """Images for a metric: uint8 `[stop - start, C, H, W]` by `source(start, stop)`, always the same for a number."""
+
+    key: str | None
+    """Names the images for as long as they are the same (data set's digest, resolution), so that what is worked out
+    from them may be kept with `ganlab.cache`; None for images that change, such as fakes."""
+    count: int | None
+    """How many different images there are, after which they come again; None where there is no end of them."""
+
+    def __call__(self, start: int, stop: int) -> npt.NDArray[np.uint8]: ...
+
+
 class Metric(Protocol):
-    """Kind `metric`: compares generated images with real ones."""
+    """Kind `metric`: compares generated images with real ones.
 
-    def build(self) -> Callable[..., Mapping[str, float]]:
-        """A function `(reals, fakes, *, seed) -> {name: value}` over uint8 arrays `[N, C, H, W]`.
+    The component's class may have `better`, a mapping of a value's name, or of its beginning up to a slash, to "lower"
+    or "higher": the best so far is then logged beside the last. A name that is not in it has no best.
+    """
 
-        `reals` and `fakes` are functions `(start, stop) -> uint8 [stop - start, C, H, W]`; `count` of images is the
-        metric's own parameter.
+    def build(self) -> BuiltMetric: ...
+
+
+class BuiltMetric(Protocol):
+    """Measures. It may have `facts()`, a mapping of plain data with what makes its values comparable: how many images,
+    which resize filter, which feature network by which digest. The reference images are added to it by the core.
+    """
+
+    def __call__(self, reals: ImageSource, fakes: ImageSource, *, seed: int) -> Mapping[str, float]:
+        """Name such as `swd/mean` to value; draws nothing but from `seed`. Raises `GanlabError` where it cannot."""
+        ...
+
+
+class FeatureNetwork(Protocol):
+    """Kind `feature-network`: what turns images into features that metrics compare."""
+
+    def build(self) -> FeatureExtractor:
+        """Loads the weights; raises `GanlabError` saying which file or package is missing and how to get it."""
+        ...
+
+
+class Features(NamedTuple):
+    """What a feature network says of a batch of images."""
+
+    features: npt.NDArray[np.float32]
+    """`[N, feature_size]`."""
+    logits: npt.NDArray[np.float32] | None
+    """`[N, classes]`, unnormalized; None where it has no classes."""
+
+
+class FeatureExtractor(Protocol):
+    """A built feature network."""
+
+    digest: str
+    """Of its weights, and of everything else that decides its features."""
+    feature_size: int
+
+    def facts(self) -> Mapping[str, Any]:
+        """Plain data for people: name, input size, resize filter, digest."""
+        ...
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Features:
+        """Of uint8 `[N, 1 or 3, H, W]` of any size; the same for an image whatever else is in the batch."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ablations
+
+
+@attrs.frozen
+class Job:
+    """A process that an executor has to run: the training of one trial of an ablation, started or gone on with."""
+
+    name: str
+    """Such as `spatial-s0-1a2b3c4d`; no two jobs share one."""
+    command: tuple[str, ...]
+    """Program and arguments. Started again after it was lost, it goes on where it was."""
+    log: str
+    """File that its output is added to, an absolute path."""
+    threads: int = 1
+    """CPU threads that it computes with; 0 for its own choice, as many as there are cores."""
+    gpus: int = 0
+    """GPUs that it needs."""
+    environment: Mapping[str, str] = attrs.field(factory=dict)
+    """Variables to set beside those of the present environment."""
+
+
+class Executor(Protocol):
+    """Kind `executor`: runs the trials of an ablation, here or elsewhere."""
+
+    def build(self) -> BuiltExecutor:
+        """Raises `GanlabError` where it cannot work here, and says why."""
+        ...
+
+
+class BuiltExecutor(Protocol):
+    """Runs jobs, each by `ganlab.jobs.start`, so that no process outlives whoever started it."""
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        *,
+        started: Callable[[Job], None],
+        ended: Callable[[Job, int], None],
+        stop: Callable[[], int],
+    ) -> None:
+        """Run all jobs, as many at once as there is room for, and return when all have ended.
+
+        `started` and `ended` are called from the calling thread: a job's process begins (again), and it has ended for
+        good with this exit code (negative: the signal that killed it). One that a signal killed, or whose machine was
+        lost, is started again some times before that. `stop` is asked several times a second: once it returns the
+        number of a signal, no job is started any more, those that run are sent it, and they are waited for.
         """
         ...
 

@@ -16,6 +16,7 @@ from ganlab.errors import GanlabError
 
 _COMMANDS = {
     "run": "ganlab.cli.run:run",
+    "ablate": "ganlab.cli.ablate:ablate",
     "check": "ganlab.cli.check:check",
     "plan": "ganlab.cli.plan:plan",
     "show": "ganlab.cli.show:show",
@@ -23,8 +24,10 @@ _COMMANDS = {
     "plugins": "ganlab.cli.plugins:plugins",
     "data": "ganlab.cli.data:data",
     "generate": "ganlab.cli.generate:generate",
+    "evaluate": "ganlab.cli.evaluate:evaluate",
     "import-weights": "ganlab.cli.weights:import_weights",
     "export-weights": "ganlab.cli.weights:export_weights",
+    "report": "ganlab.cli.report:report",
     "sync": "ganlab.cli.sync:sync",
     "ui": "ganlab.cli.ui:ui",
     "completion": "ganlab.cli.completion:completion",

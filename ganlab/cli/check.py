@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from ganlab.cli.common import catalog_with_warnings, recipe_options, recipe_with_warnings
+from ganlab.cli.common import ablation_with_warnings, catalog_with_warnings, recipe_options, recipe_with_warnings
 
 if TYPE_CHECKING:
     from ganlab.recipe import Recipe
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 @click.command()
 @recipe_options
 def check(recipe: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ...]) -> None:
-    """Check RECIPE without training.
+    """Check RECIPE, or an ablation, without training.
 
     Looks at names, types, ranges, growth and required plugins; reads no data. Ends with exit code 2 and one line for
     each problem. Data that is not there yet is a note, not a problem.
     """
+    from ganlab.ablation.plan import holds_ablation
     from ganlab.recipe import digest
 
-    loaded = recipe_with_warnings(recipe, overrides, catalog_with_warnings(plugin_files))
+    catalog = catalog_with_warnings(plugin_files)
+    if holds_ablation(recipe):
+        plan = ablation_with_warnings(recipe, overrides, catalog)
+        trials = f"{len(plan.variants)} variants x {len(plan.table.seeds)} seeds, {len(plan.trials)} trials"
+        click.echo(f"{recipe}: fine ({trials})")
+        return
+    loaded = recipe_with_warnings(recipe, overrides, catalog)
     for key, path in _missing_paths(loaded.recipe.data.source):
         click.echo(f"note: data.{key}: nothing at {path} yet; `ganlab data pack SRC {path}` makes it")
     grown = _grown(loaded.recipe)

@@ -18,6 +18,7 @@ from ganlab.interfaces import KINDS
 from ganlab.plugins import Catalog, PluginWarning, load_plugins
 
 if TYPE_CHECKING:
+    from ganlab.ablation.plan import AblationPlan
     from ganlab.recipe import LoadedRecipe
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -67,6 +68,15 @@ def recipe_with_warnings(file: Path, overrides: Sequence[str], catalog: Catalog)
 
     with _one_line_warnings(DeprecatedComponent):
         return load_recipe(file, overrides, catalog)
+
+
+def ablation_with_warnings(file: Path, overrides: Sequence[str], catalog: Catalog) -> AblationPlan:
+    """The checked ablation; each deprecated component in it becomes one warning line."""
+    from ganlab.ablation.plan import plan_ablation
+    from ganlab.components import DeprecatedComponent
+
+    with _one_line_warnings(DeprecatedComponent):
+        return plan_ablation(file, overrides, catalog)
 
 
 @contextmanager

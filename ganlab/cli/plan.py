@@ -51,7 +51,7 @@ def plan(
     for line in _table(made):
         click.echo(line)
     if loaded.recipe.metrics:
-        click.echo("metrics, which are measured when training has ended, are not in it")
+        click.echo("measuring metrics is not in it")
 
 
 def _plain(made: Plan) -> dict[str, object]:
@@ -73,9 +73,9 @@ def _table(made: Plan) -> list[str]:
         for row in rows
     ]
     if made.reports_seconds >= 0.01 * made.seconds:
-        lines.append(f"samples and checkpoints: {_duration(made.reports_seconds)}")
+        lines.append(f"samples and checkpoints: {duration(made.reports_seconds)}")
     lines.append(
-        f"in all: {_duration(made.seconds)} on {made.device} in {made.precision}, {made.operations:.3g} operations"
+        f"in all: {duration(made.seconds)} on {made.device} in {made.precision}, {made.operations:.3g} operations"
     )
     if not all(level.measured for level in made.levels):
         lines.append("~ reckoned from operations at the rate of the largest level that was tried")
@@ -98,11 +98,11 @@ def _row(level: LevelPlan) -> list[str]:
         f"{level.operations_per_image / 1e9:,.3f}",
         f"{level.peak_bytes / 2**20:,.0f} MiB{'' if level.fits else ' !'}",
         f"{mark}{level.seconds_per_1000_images:,.3g}",
-        f"{mark}{_duration(level.seconds)}",
+        f"{mark}{duration(level.seconds)}",
     ]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`3 d 4 h`, `2 h 5 min`, `3 min 20 s`, `4.2 s`."""
     if seconds < 60:
         return f"{seconds:.1f} s"

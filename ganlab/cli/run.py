@@ -18,7 +18,8 @@ import click
 from ganlab.cli.common import blaming, catalog_with_warnings, recipe_options, recipe_with_warnings
 from ganlab.cli.threads import spin_briefly
 from ganlab.errors import GanlabError
-from ganlab.train.launch import LOST, STORE, end_with_launcher, launch
+from ganlab.jobs import LOST, end_with_starter
+from ganlab.train.launch import STORE, launch
 
 if TYPE_CHECKING:
     from ganlab.recipe import LoadedRecipe
@@ -43,6 +44,8 @@ class _Asked:
     def choose(self, loaded: LoadedRecipe) -> Choice:
         from ganlab.train.choose import choose_folder
 
+        if self.resume and self.run_dir is not None:
+            _let_others_end(self.run_dir)
         return choose_folder(loaded, self.run_dir, resume=self.resume, runs=Path.cwd() / "runs")
 
     def words(self, folder: Path) -> list[str]:
@@ -86,6 +89,7 @@ def run(
     An unfinished run of the same recipe in --run-dir is continued where it stopped, bit for bit. Ctrl-C finishes the
     step, saves and ends with exit code 130; again, at once.
     """  # noqa: D301 - click wants the control character, to leave the lines as they are
+    end_with_starter()
     asked = _Asked(recipe, overrides, plugin_files, run_dir, resume, quiet)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
         if ranks > 1:
@@ -103,6 +107,15 @@ def run(
     from ganlab.train.run import run as train
 
     return _trained(asked, loaded, choice, lambda say, listener: train(loaded, choice, say=say, listener=listener))
+
+
+def _let_others_end(path: Path) -> None:
+    """Wait for a process that was lost in `path` and is saving: it decides where there is to go on."""
+    from ganlab.track.folder import RunFolder
+
+    with contextlib.suppress(OSError):  # a finished run may be in a place that cannot be written
+        if (path / ".lock").exists() and RunFolder(path).is_in_use():
+            RunFolder(path).lock().__exit__(None, None, None)
 
 
 def _trained(
@@ -157,7 +170,6 @@ def _run_ranks(asked: _Asked, ranks: int) -> int:
 
 def _run_rank(asked: _Asked) -> int:
     """One of several ranks. The first one says what all would say; the launcher has read the recipe before them."""
-    end_with_launcher()
     launched = STORE in os.environ
     local_rank = int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
     muted = contextlib.redirect_stderr(io.StringIO()) if launched or local_rank else contextlib.nullcontext()

@@ -22,7 +22,8 @@ def sync(run_dirs: tuple[Path, ...], uri: str | None, plugin_files: tuple[Path, 
     """Send MLflow what it does not have yet of the runs in RUN_DIR...
 
     Nothing is sent twice, so it may be called at any time and again after a failure. A run goes to --uri, else to
-    the `[track] uri` of its recipe, else to MLFLOW_TRACKING_URI, else to the store it was last sent to.
+    the `[track] uri` of its recipe, else to MLFLOW_TRACKING_URI, else to the store it was last sent to. Of the folder of
+    an ablation, all trials and the report are sent.
 
     \b
       ganlab sync runs/pggan/20260101-120000
@@ -31,12 +32,45 @@ def sync(run_dirs: tuple[Path, ...], uri: str | None, plugin_files: tuple[Path, 
     catalog = catalog_with_warnings(plugin_files)
     problems = []
     for run_dir in run_dirs:
-        try:
-            deliver(run_dir, uri, catalog)
-        except GanlabError as error:
-            problems.append(str(error))
+        ablation = (run_dir / "ablation.json").is_file()
+        for folder in _trials(run_dir) if ablation else [run_dir]:
+            try:
+                deliver(folder, uri, catalog)
+            except GanlabError as error:
+                problems.append(str(error))
+        if ablation and not problems:
+            _deliver_report(run_dir, uri)
     if problems:
         raise GanlabError("\n".join(problems))
+
+
+def _trials(ablation: Path) -> list[Path]:
+    """The run folders of the trials that were begun."""
+    from ganlab.ablation.results import read_plan
+    from ganlab.track.folder import RunFolder
+
+    folders = sorted({ablation / trial.folder for trial in read_plan(ablation).trials})
+    return [folder for folder in folders if RunFolder.holds_run(folder)]
+
+
+def _deliver_report(ablation: Path, uri: str | None) -> None:
+    """Write an ablation's report anew and send it to the parent run of its trials."""
+    from ganlab.ablation.mirror import send_report
+    from ganlab.recipe.tracking import of_recipe
+    from ganlab.track import sent, store
+    from ganlab.track.folder import RunFolder
+
+    begun = _trials(ablation)
+    wanted = of_recipe(RunFolder.open(begun[0]).recipe()) if begun else None
+    fallback = sent.last_uri(ablation.absolute()) or (sent.last_uri(begun[0]) if begun else None)
+    target = store.resolve_uri(uri, wanted.uri if wanted else None, fallback=fallback)
+    try:
+        send_report(ablation.absolute(), target, wanted.experiment if wanted else None)
+    except GanlabError:
+        raise
+    except Exception as error:  # as for runs
+        raise GanlabError(f"{ablation}: MLflow at {store.without_password(target)}: {store.reason(error)}") from error
+    click.echo(f"{ablation}: sent the report to {store.without_password(target)}")
 
 
 def deliver(run_dir: Path, uri: str | None, catalog: Catalog) -> None:

@@ -12,10 +12,12 @@ from ganlab.registry import OWN_DISTRIBUTION
 _CIRCUMSTANCES = {
     "run": {"name", "device", "threads", "micro_batches", "compile", "cuda_graphs", "recompute_from", "check_memory"},
     "data": {"workers", "cache", "cache_gigabytes", "path"},
+    "metrics": None,
     "track": None,
     "plugins": None,
 }
-"""Keys that change no number; None stands for the whole table. (The data's own digest replaces its path.)"""
+"""Keys that change no number of the training; None stands for the whole table. (The data's own digest replaces its
+path, and what was measured how is kept beside the results.)"""
 
 
 def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,19 +28,19 @@ def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
         if dropped is None:
             continue
         left = {k: v for k, v in value.items() if k not in dropped} if isinstance(value, Mapping) else value
-        kept[key] = _with_bare_names(left)
+        kept[key] = with_bare_names(left)
     return kept
 
 
-def _with_bare_names(value: Any) -> Any:
+def with_bare_names(value: Any) -> Any:
     """`ganlab:hinge` as `hinge`: which of the two is written depends on what else is installed."""
     if isinstance(value, Mapping):
         prefix = f"{OWN_DISTRIBUTION}:"
         return {
-            key: inner.removeprefix(prefix) if key == "name" and isinstance(inner, str) else _with_bare_names(inner)
+            key: inner.removeprefix(prefix) if key == "name" and isinstance(inner, str) else with_bare_names(inner)
             for key, inner in value.items()
         }
-    return [_with_bare_names(item) for item in value] if isinstance(value, list) else value
+    return [with_bare_names(item) for item in value] if isinstance(value, list) else value
 
 
 def digest(plain: Mapping[str, Any]) -> str:

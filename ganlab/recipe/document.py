@@ -14,12 +14,12 @@ import attrs
 from ganlab.errors import RecipeError
 from ganlab.problems import KeyPath
 from ganlab.recipe.lines import DEEPEST, TooDeep, line_numbers
-from ganlab.recipe.schema import shared_data_keys
+from ganlab.recipe.schema import shared_data_keys, shared_metric_keys
 from ganlab.recipe.syntax import explain_syntax
 from ganlab.values import located, shown
 
 _BARE_WORD = re.compile(r"[A-Za-z_~./][\w.:/@ ~+-]*")
-_TABLES_THAT_ARE_NO_COMPONENTS = {("run",)}
+_TABLES_THAT_ARE_NO_COMPONENTS = {("run",), ("ablation",)}
 """Their key `name` is an ordinary value; everywhere else another `name` means another component."""
 
 
@@ -227,7 +227,10 @@ def _set_in_list(document: Document, to_list: KeyPath, rest: Sequence[str], valu
     if isinstance(item, str):
         item = {"name": item}
         document.origins[*here, "name"] = document.origin(here)
-    if isinstance(written, Mapping) and isinstance(item, Mapping) and not _other_component(here, item, written):
+    if isinstance(written, Mapping) and isinstance(item, Mapping):
+        if _other_component(here, item, written):
+            item = {kept: item[kept] for kept in _kept_keys(here) if kept in item}
+            document.drop_origins(here, *((*here, kept) for kept in item))
         child = Document({}, {(*here, *path): origin for path in _paths(written)}, document.file)
         items[int(number)] = _merge_tables(document, child, here, dict(item), written)
     else:
@@ -259,8 +262,10 @@ def _merge_tables(
 
 
 def _kept_keys(path: KeyPath) -> list[str]:
-    """What stays when a table names another component: in `[data]`, the keys that are not the source's."""
-    return shared_data_keys() if path == ("data",) else []
+    """What stays when a table names another component: the keys of `[data]` or `[[metrics]]` that are not its own."""
+    if path == ("data",):
+        return shared_data_keys()
+    return shared_metric_keys() if path[:1] == ("metrics",) and len(path) == 2 else []
 
 
 def _other_component(path: KeyPath, present: Mapping[str, Any], value: Mapping[str, Any]) -> bool:

@@ -16,10 +16,11 @@ from ganlab.errors import ComponentNotFound, PluginError, RecipeError
 from ganlab.plain import plain, plain_component
 from ganlab.plugins import Catalog, load_plugins
 from ganlab.problems import KeyPath, Problem, Problems, dotted, parameter_names, unknown_key
-from ganlab.recipe.document import Document, override, read_document
+from ganlab.recipe.document import Document, read_document
+from ganlab.recipe.parts import settled
 from ganlab.recipe.rules import broken_rules
-from ganlab.recipe.schema import Recipe, shared_data_keys
-from ganlab.values import located
+from ganlab.recipe.schema import DataTable, MetricTable, Recipe, shared_data_keys, shared_metric_keys
+from ganlab.values import located, shown
 
 
 @attrs.frozen
@@ -48,26 +49,44 @@ def load_recipe(file: str | Path, overrides: Sequence[str] = (), catalog: Catalo
         RecipeError: with one line for every problem, `file:line: key: what; remedy`.
     """
     catalog = load_plugins() if catalog is None else catalog
-    document = read_document(file)
-    for assignment in overrides:
-        document = override(document, assignment)
+    document = settled(read_document(file), overrides)
+    if "ablation" in document.data:
+        where = document.origin(("ablation",))
+        raise RecipeError([f"{where}: ablation: this file is an ablation; run it with `ganlab ablate {file}`"])
+    return checked_recipe(document, catalog, name_of(file))
+
+
+def checked_recipe(document: Document, catalog: Catalog, name: str) -> LoadedRecipe:
+    """The recipe that a merged document describes; `name` is its name if `[run] name` is not set.
+
+    Raises:
+        RecipeError: with one line for every problem.
+    """
     recipe = _structure(document, catalog)
-    name = recipe.run.name or re.sub(r"^\W+|[^\w.+-]+", "-", Path(file).stem).strip("-") or "recipe"
+    name = recipe.run.name or name
     return LoadedRecipe(attrs.evolve(recipe, run=attrs.evolve(recipe.run, name=name)), document, catalog, name)
 
 
+def name_of(file: str | Path) -> str:
+    """The file's stem, without what cannot stand in a folder's name."""
+    return re.sub(r"^\W+|[^\w.+-]+", "-", Path(file).stem).strip("-") or "recipe"
+
+
 def plain_recipe(recipe: Recipe, catalog: Catalog) -> dict[str, Any]:
-    """A recipe as plain TOML data, with the data source's parameters flat in `[data]`."""
+    """A recipe as plain TOML data, with the parameters of the data's source and of each metric flat in their tables."""
     data: dict[str, Any] = plain(recipe, catalog.registries)
     table = data.pop("data")
     table.pop("source", None)
     source = plain_component("dataset", recipe.data.source, catalog.registries)
     run = data.pop("run")
-    return {"run": run, "data": {**source, **table}, **data}
+    metrics = [{**entry.pop("metric"), **entry} for entry in data["metrics"]]
+    return {"run": run, "data": {**source, **table}, **data, "metrics": metrics}
 
 
 def _structure(document: Document, catalog: Catalog) -> Recipe:
     data, problems = _split_data_table(document.data, catalog)
+    data, more = _split_metrics(data, catalog)
+    problems += more
     for number, requirement in _required(data):
         problems += [Problem(("plugins", "require", number), text) for text in catalog.require([requirement])]
     try:
@@ -86,9 +105,13 @@ def _structure(document: Document, catalog: Catalog) -> Recipe:
 
 
 def _as_written(problem: Problem) -> Problem:
-    """A problem of the schema's `data.source` is one of the `[data]` that was written."""
+    """A problem of the schema's `data.source` is one of the `[data]` that was written; so with `metrics.0.metric`."""
     path = problem.path
-    return Problem(("data", *path[2:]), problem.text) if path[:2] == ("data", "source") else problem
+    if path[:2] == ("data", "source"):
+        return Problem(("data", *path[2:]), problem.text)
+    if path[:1] == ("metrics",) and path[2:3] == ("metric",):
+        return Problem((*path[:2], *path[3:]), problem.text)
+    return problem
 
 
 def _split_data_table(data: Mapping[str, Any], catalog: Catalog) -> tuple[dict[str, Any], list[Problem]]:
@@ -112,6 +135,34 @@ def _split_data_table(data: Mapping[str, Any], catalog: Catalog) -> tuple[dict[s
     return {**data, "data": {**own, "source": source}}, problems
 
 
+def _split_metrics(data: Mapping[str, Any], catalog: Catalog) -> tuple[dict[str, Any], list[Problem]]:
+    """The same for `[[metrics]]`, of which each item is a table, or the bare name of a metric."""
+    items = data.get("metrics", [])
+    if not isinstance(items, list):
+        remedy = f'; write ["{items}"]' if isinstance(items, str) else ""
+        text = f"expected a list of metric components, got {shown(items)}{remedy}"
+        return {**data, "metrics": []}, [Problem(("metrics",), text)]
+    shared = shared_metric_keys()
+    split: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for number, item in enumerate(items):
+        table = item if isinstance(item, Mapping) else {"name": item}
+        own = {key: value for key, value in table.items() if key in shared}
+        component = {key: value for key, value in table.items() if key not in shared}
+        split.append({**own, "metric": component if isinstance(item, Mapping) else item})
+        try:
+            names = parameter_names(catalog.registry("metric").entry(str(component["name"])).load())
+        except (KeyError, ComponentNotFound, PluginError):
+            continue  # the schema reports it
+        if taken := [name for name in names if name in shared]:
+            text = f"this metric has a parameter '{taken[0]}', which is a key of every [[metrics]]"
+            problems.append(Problem(("metrics", number, "name"), f"{text}; its plugin must call it something else"))
+        for key in [key for key in component if key not in ("name", *names)]:
+            del component[key]
+            problems.append(Problem(("metrics", number, key), unknown_key(key, ["name", *names, *shared])))
+    return {**data, "metrics": split}, problems
+
+
 def _required(data: Mapping[str, Any]) -> Iterable[tuple[int, str]]:
     table = data.get("plugins")
     listed = table.get("require", ()) if isinstance(table, Mapping) else ()
@@ -127,7 +178,8 @@ def _absolute_paths(value: Any, document: Document, path: KeyPath) -> Any:
     hints = typing.get_type_hints(type(value))
     for attribute in attrs.fields(type(value)):
         inner = getattr(value, attribute.name)
-        here = path if (path, attribute.name) == (("data",), "source") else (*path, attribute.name)
+        flat = (type(value), attribute.name) in ((DataTable, "source"), (MetricTable, "metric"))
+        here = path if flat else (*path, attribute.name)
         if isinstance(inner, Path) and hints[attribute.name] in (Path, Path | None):
             changes[attribute.name] = _absolute(inner, document, here)
         elif attrs.has(type(inner)):

@@ -27,7 +27,7 @@ _MOST_LOOKS = 20_000
 
 def broken_rules(recipe: Recipe) -> list[Problem]:
     """Every disagreement between tables."""
-    return [*_roles(recipe), *_labels(recipe), *_growth(recipe)]
+    return [*_roles(recipe), *_labels(recipe), *_metrics(recipe), *_growth(recipe)]
 
 
 def _roles(recipe: Recipe) -> Iterator[Problem]:
@@ -43,6 +43,15 @@ def _labels(recipe: Recipe) -> Iterator[Problem]:
         yield Problem(("data", "labels"), 'labels are on, but nothing learns from them; add regularizers = ["ac-gan"]')
     if uses and not recipe.data.labels:
         yield Problem(("regularizers", uses[0]), "this term needs labels; set labels = true in [data]")
+
+
+def _metrics(recipe: Recipe) -> Iterator[Problem]:
+    first: dict[tuple[type, str], int] = {}
+    for number, entry in enumerate(recipe.metrics):
+        same = first.setdefault((type(entry.metric), entry.ending), number)
+        if same != number:
+            text = f"its values would have the names of those of metrics.{same}; give one of them a label"
+            yield Problem(("metrics", number), text)
 
 
 def _growth(recipe: Recipe) -> Iterator[Problem]:

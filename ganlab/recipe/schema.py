@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-from ganlab.interfaces import Loss, Metric, Network, Optimizer, Regularizer, Schedule
+from ganlab.interfaces import Loss, Network, Optimizer, Regularizer, Schedule
 from ganlab.parameters import component, parameter
 from ganlab.recipe.tracking import TrackSettings
 
@@ -20,6 +20,11 @@ def _device(value: str) -> None:
 def _resolution(value: int) -> None:
     if value & (value - 1) or not 4 <= value <= 1024:
         raise ValueError(f"expected a power of two from 4 to 1024, got {value}")
+
+
+def _label(value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", value):
+        raise ValueError(f"'{value}' cannot be part of a value's name; use letters, digits, '-', '_' and '.'")
 
 
 def _name(value: str) -> None:
@@ -93,6 +98,36 @@ def shared_data_keys() -> list[str]:
 
 
 @attrs.frozen
+class MetricTable:
+    """`[[metrics]]`: a metric (its `name` and parameters stand in the same table), when it is measured and on what."""
+
+    metric: Any = component("metric", help="what is measured")
+    every_images: int = parameter(
+        0,
+        ge=0,
+        unit="images",
+        help="measured also at the first report at which another so many images have been shown; 0: at the end only",
+    )
+    averaged: bool = parameter(True, help="measure the averaged generator; false: the one that is trained")
+    label: str | None = parameter(
+        None,
+        check=_label,
+        help="added to the names of its values, as in metric/swd/mean/quick, so that two of one metric can be told "
+        "apart; default: training with averaged = false, else nothing",
+    )
+
+    @property
+    def ending(self) -> str:
+        """What is added to the names of its values after a slash; empty for nothing."""
+        return self.label or ("" if self.averaged else "training")
+
+
+def shared_metric_keys() -> list[str]:
+    """The keys of `[[metrics]]` that do not belong to the metric."""
+    return [attribute.name for attribute in attrs.fields(MetricTable) if attribute.name != "metric"]
+
+
+@attrs.frozen
 class UpdatesTable:
     """`[updates]`: how the two players take turns."""
 
@@ -133,8 +168,6 @@ class Recipe:
     optimizer: Optimizer = component("optimizer", "adam", help="one for each player, with the same settings")
     updates: UpdatesTable = parameter(attrs.Factory(UpdatesTable), help="how the two players take turns")
     ema: EmaTable = parameter(attrs.Factory(EmaTable), help="the averaged generator")
-    metrics: tuple[Metric, ...] = component(
-        "metric", (), many=True, help="measured on the averaged generator at the end"
-    )
+    metrics: tuple[MetricTable, ...] = parameter((), help="what is measured of the generator, and when")
     track: TrackSettings = parameter(attrs.Factory(TrackSettings), help="reports, samples, checkpoints, MLflow")
     plugins: PluginsTable = parameter(attrs.Factory(PluginsTable), help="what must be installed")

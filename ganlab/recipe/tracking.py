@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from ganlab.errors import GanlabError
 from ganlab.parameters import parameter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def check_uri(uri: str) -> None:
@@ -51,10 +49,14 @@ class TrackSettings:
         help="MLflow store, such as http://host:5000; by default MLFLOW_TRACKING_URI, or mlflow.db where ganlab runs",
         check=check_uri,
     )
+    diagnose: bool = parameter(
+        True, help="measure with each report what shows how training is doing, and name failures; false measures none"
+    )
     samples: int = parameter(64, help="images in a sample grid, always of the same latents", ge=1)
     samples_every_ticks: int = parameter(1, help="a sample grid each so many ticks", unit="ticks", ge=1)
     checkpoint_every_ticks: int = parameter(5, help="a checkpoint each so many ticks", unit="ticks", ge=1)
     keep_checkpoints: int = parameter(2, help="newest checkpoints kept", ge=1)
+    tags: Mapping[str, str] = parameter({}, help="tags of the run in MLflow, beside those that ganlab sets")
     log_model: bool = parameter(True, help="log the averaged generator to MLflow when the run is finished")
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ganlab.track.findings import read_findings, summary
 from ganlab.track.store import without_password
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ DIGEST_LENGTH = 36
 
 def parameters(recipe: Mapping[str, Any]) -> dict[str, str]:
     """Key path such as `loss.gp_weight` to value, for every scalar and every short list of scalars in a recipe."""
-    return {name(key): value for key, value in _flat(recipe, "") if len(value) <= LONGEST_VALUE}
+    listed = _flat(recipe, "")
+    return {
+        name(key): value for key, value in listed if len(value) <= LONGEST_VALUE and not key.startswith("track.tags.")
+    }
 
 
 def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
@@ -54,6 +58,7 @@ def tags(folder: RunFolder) -> dict[str, str]:
         "ganlab.device": info.get("device"),
         "ganlab.plugins": ", ".join(map(str, listed)),
         "ganlab.run_dir": str(folder.path),
+        "ganlab.findings": findings_tag(folder),
         "ganlab.git_commit": info.get("git_commit"),
         "mlflow.source.git.commit": str(info.get("git_commit") or "").removesuffix("+"),
         "mlflow.source.name": f"ganlab run {info.get('name', '')}".strip(),
@@ -62,6 +67,11 @@ def tags(folder: RunFolder) -> dict[str, str]:
         **info.get("tags", {}),
     }
     return {key: str(value)[:LONGEST_VALUE] for key, value in facts.items() if value not in (None, "")}
+
+
+def findings_tag(folder: RunFolder) -> str:
+    """What was found wrong in the run so far, in one line; empty for nothing."""
+    return summary(read_findings(folder.path))[:LONGEST_VALUE]
 
 
 def dataset(info: Mapping[str, Any]) -> dict[str, str] | None:

@@ -4,6 +4,7 @@ recipe.toml             the resolved recipe
 run.json                name, seed, digest, versions, plugins, data set, device
 status.json             running, finished, interrupted or failed, and how far
 metrics.jsonl           the journal
+findings.json           failures that were found in it, if any
 samples/000060000.png   sample grids, by images shown
 checkpoints/            what a run resumes from
 generator.safetensors   the averaged generator
@@ -25,6 +26,7 @@ import attrs
 import filelock
 
 from ganlab.errors import RunError
+from ganlab.jobs import lock_patience_s
 from ganlab.track.files import naming, write_atomically
 from ganlab.track.journal import Journal
 
@@ -113,10 +115,11 @@ class RunFolder:
     def lock(self) -> AbstractContextManager[object]:
         """Take the folder for this process; a context manager that gives it back, as does the end of the process.
 
-        Waits some seconds for a process that is just ending. Raises `RunError` if another one stays in it.
+        Waits some seconds for a process that is just ending, or as long as the environment says. Raises `RunError` if
+        another one stays in it.
         """
         try:
-            return self._lock.acquire(timeout=LOCK_PATIENCE_S, poll_interval=0.1)
+            return self._lock.acquire(timeout=lock_patience_s(LOCK_PATIENCE_S), poll_interval=0.1)
         except filelock.Timeout as error:
             raise RunError(f"{self.path} is in use by another process; wait for it or give another folder") from error
         except OSError as error:
@@ -153,7 +156,7 @@ class RunFolder:
             "ganlab": _version("ganlab"),
             "torch": _version("torch"),
             "python": platform.python_version(),
-            "git_commit": _git_commit(),
+            "git_commit": git_commit(),
             "started": before.get("started") or now,
             "resumed": [*(before.get("resumed") or ()), *([now] if resumed else [])],
             **info,
@@ -244,7 +247,7 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """The commit checked out where the program runs, with `+` if files differ from it; None outside a repository."""
     try:
         commit, changes = (

@@ -31,10 +31,12 @@ class Sent:
     """Parameters, tags and data set are there."""
     recipe: bool = False
     """So is recipe.toml."""
-    images_shown: int = -1
-    """Of the last journal line sent."""
+    results: str = ""
+    """Digest of the metrics.json sent last."""
     samples: list[int] = attrs.field(factory=list)
     """Images shown of each sample grid sent."""
+    findings: str = ""
+    """What was found wrong with the run, as sent last."""
     state: State | None = None
     """State of the run sent last."""
     models: list[int] = attrs.field(factory=list)

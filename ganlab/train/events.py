@@ -33,11 +33,15 @@ class Cadence:
     """Optimizer state is dropped when a level starts to fade in, when it has faded in, and before the first step."""
     samples_every_ticks: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     checkpoint_every_ticks: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    measure_every_images: tuple[int, ...] = ()
+    """Intervals of metrics: each is due at the first tick at which another so many images have been shown."""
 
     def __attrs_post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.together and self.discriminator_steps != 1:
             raise ValueError(f"discriminator_steps: expected 1 with together, got {self.discriminator_steps}")
+        if any(interval < 1 for interval in self.measure_every_images):
+            raise ValueError(f"measure_every_images: expected 1 or more each, got {self.measure_every_images}")
 
 
 @attrs.frozen
@@ -120,6 +124,17 @@ class EndTick:
 
 
 @attrs.frozen
+class Measure:
+    """Measure the metrics with one of these intervals. At the end of a run all are measured instead, after `Finish`."""
+
+    images_shown: int
+    stage: Stage
+    tick: int
+    intervals: tuple[int, ...]
+    """Images; those of the cadence that are due."""
+
+
+@attrs.frozen
 class SaveSamples:
     """Write a grid of samples."""
 
@@ -162,6 +177,7 @@ Event: TypeAlias = (
     | UpdateGenerator
     | UpdateTogether
     | EndTick
+    | Measure
     | SaveSamples
     | SaveCheckpoint
     | IterationDone
@@ -230,6 +246,9 @@ def _end_of_tick(stage: Stage, cadence: Cadence, now: Position, total_images: in
     tick = now.ticks + 1
     after = attrs.evolve(now, ticks=tick, tick_started_at=images_shown)
     yield EndTick(images_shown, stage, tick, started_at=now.tick_started_at)
+    due = [n for n in cadence.measure_every_images if images_shown // n > now.tick_started_at // n]
+    if due and not last:
+        yield Measure(images_shown, stage, tick, tuple(due))
     if last or tick % cadence.samples_every_ticks == 0:
         yield SaveSamples(images_shown, stage, tick)
     if last or tick % cadence.checkpoint_every_ticks == 0:

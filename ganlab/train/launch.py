@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +19,10 @@ from typing import Any
 
 import attrs
 
+from ganlab.jobs import END_WITH_STARTER, LOST, describe_end, safe_path
+
 STORE = "GANLAB_RANKS_STORE"
 """Environment variable: the file by which the ranks of one machine find each other."""
-LOST = 3
-"""Exit code of a rank that ends because another one has."""
 SAVED = (130, 143)
 """Exit codes after Ctrl-C and SIGTERM."""
 GRACE_S = 20.0
@@ -47,17 +46,6 @@ def launch(arguments: Sequence[str], ranks: int) -> End:
         for rank in range(ranks):
             group.start(arguments, rank, ranks, store)
         return group.watch()
-
-
-def end_with_launcher() -> None:
-    """In a rank that `launch` started: should the launcher be killed, save and end, as after SIGTERM."""
-
-    def wait() -> None:
-        os.read(0, 1)  # standard input is a pipe that nobody writes to; it ends when the launcher has died
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    if STORE in os.environ:
-        threading.Thread(target=wait, daemon=True).start()
 
 
 @attrs.define
@@ -88,14 +76,14 @@ class _Group:
             "GLOO_SOCKET_IFNAME": loopback,
             "NCCL_SOCKET_IFNAME": loopback,
             **os.environ,
+            **safe_path(),
             **{name: str(value) for name, value in here.items()},
+            END_WITH_STARTER: "1",
         }
-        # Without -P Python looks for modules in the working folder first, which an installed `ganlab` does not.
-        safe = [] if {"", os.getcwd()} & set(sys.path) else ["-P"]
         # A session of its own: Ctrl-C on the terminal reaches the launcher alone, which passes it on once.
         self.processes.append(
             subprocess.Popen(
-                [sys.executable, *safe, "-m", "ganlab", *arguments],
+                [sys.executable, "-m", "ganlab", *arguments],
                 env=environment,
                 stdin=subprocess.PIPE,
                 start_new_session=True,
@@ -124,10 +112,10 @@ class _Group:
         if self.asked and all(code in (LOST, *SAVED, -signal.SIGINT, -signal.SIGTERM) for code in codes):
             return End(128 + self.asked)
         if first is None:
-            return End(1, "a rank was lost") if LOST in codes else End(max(codes))
+            return End(LOST, "a rank was lost") if LOST in codes else End(max(codes))
         code = codes[first]
         if code < 0:
-            return End(1, f"rank {first} was ended by {signal.Signals(-code).name}")
+            return End(LOST, f"rank {first} {describe_end(code)}")
         return End(code, "" if first == 0 else f"rank {first} ended with exit code {code}")
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:

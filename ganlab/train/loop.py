@@ -12,6 +12,7 @@ from ganlab.train.events import (
     EndTick,
     Finish,
     IterationDone,
+    Measure,
     Position,
     SaveCheckpoint,
     SaveSamples,
@@ -29,10 +30,12 @@ def train(
     *,
     stop_requested: Callable[[], bool],
     stage_ended: Callable[[Stage, int], None],
+    measure: Callable[[Measure | Finish], None],
 ) -> tuple[Literal["finished", "interrupted"], int]:
     """Train from `position` (None: the start) to the recipe's end; returns how it ended and the images shown.
 
-    `stop_requested` is asked after each iteration; if it says so, everything is saved and training ends.
+    `stop_requested` is asked after each iteration; if it says so, everything is saved and training ends. `measure` is
+    called at the intervals of metrics, and once all has been saved at the end.
     Raises `TrainingFailed` when a loss is no longer finite.
     """
     images_shown = 0
@@ -51,6 +54,8 @@ def train(
                 trainer.update_together(stage, images_shown)
             case EndTick():
                 trainer.report(event)
+            case Measure():
+                measure(event)
             case SaveSamples(stage=stage):
                 trainer.save_samples(stage, images_shown)
             case SaveCheckpoint(stage=stage, position=reached):
@@ -61,4 +66,5 @@ def train(
             case Finish(stage=stage):
                 trainer.save_generator(stage, images_shown)
                 stage_ended(stage, images_shown)
+                measure(event)
     return "finished", images_shown

@@ -74,7 +74,7 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Expected time of the training, without starting up and without metrics at the end."""
+        """Expected time of the training, without starting up and without metrics."""
         return sum(level.seconds for level in self.levels) + self.reports_seconds
 
     @property

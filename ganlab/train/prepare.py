@@ -19,6 +19,7 @@ from ganlab.train.allocation import keep_freed_memory
 from ganlab.train.capture import CudaRecorder
 from ganlab.train.devices import choose_device, choose_precision, has_instructions, prepare_arithmetic
 from ganlab.train.division import Division, check_divisible
+from ganlab.train.measure import planned_metrics, refuse_other_definitions, try_metrics
 from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
 from ganlab.train.players import build_players
 from ganlab.train.ranks import ALONE, Ranks
@@ -49,6 +50,10 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
     players = build_players(recipe, images, device)
     division = Division(ranks.size, ranks.rank, recipe.run.micro_batches)
     check_divisible(division, stages_of(schedule, recipe.run.images), players)
+    if ranks.first:
+        try_metrics(loaded)
+        if not fresh:
+            refuse_other_definitions(folder, planned_metrics(loaded, source))
     _look_ahead(recipe, schedule, images, source, device, division, ranks, say)
     facts = {**_facts(loaded, source, device), "precision": recipe.run.precision}
     if ranks.first:
@@ -68,6 +73,7 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
         generator_table=loaded.plain()["generator"],
         facts={"digest": facts["digest"]},
         ranks=ranks,
+        say=say,
     )
     if recipe.run.cuda_graphs == "on":
         obstacle = trainer.capture(CudaRecorder(device))
@@ -133,6 +139,7 @@ def _facts(loaded: LoadedRecipe, source: ImageSet, device: torch.device) -> dict
         "plugins": loaded.catalog.versions(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "data": {**source.describe(), "name": source.name, "digest": source.digest},
+        "tags": dict(loaded.recipe.track.tags),
     }
 
 

@@ -107,6 +107,10 @@ class Ranks:
             torch.distributed.all_gather_into_tensor(whole, values.contiguous())
         return whole
 
+    def in_order(self, own: Tensor, rows: Tensor) -> Tensor:
+        """All ranks' samples in the order of the minibatch, of which `own` are these `rows`. Raises `RankLost`."""
+        return self.gather(own)[self.gather(rows).argsort()]
+
     def begin_sum(self, values: Tensor) -> Work:
         """Start to add up `values` over all ranks, in place; `wait` for what is returned within `noticing_losses`."""
         with noticing_losses():

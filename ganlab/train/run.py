@@ -15,12 +15,14 @@ from ganlab.errors import RunError, TrainingFailed
 from ganlab.interfaces import RunInfo, Stage
 from ganlab.recipe import LoadedRecipe
 from ganlab.track.files import remove_leftovers, write_atomically
+from ganlab.track.findings import drop_findings_after
 from ganlab.track.folder import RunFolder
+from ganlab.track.results import rebuild_results
 from ganlab.train.choose import Choice
 from ganlab.train.events import Position
 from ganlab.train.export import load_generator
 from ganlab.train.loop import train
-from ganlab.train.measure import measure_at_end
+from ganlab.train.measure import Measurer, planned_metrics
 from ganlab.train.prepare import Say, prepare
 from ganlab.train.ranks import ALONE, RankLost, Ranks
 from ganlab.train.samples import enlarge, save_grid
@@ -48,14 +50,15 @@ def run(
         stop = stack.enter_context(listening_for_stop())
         with ranks.first_speaks():
             trainer = prepare(loaded, folder, fresh=choice.plan == "start", say=say, ranks=ranks)
+        planned = planned_metrics(loaded, trainer.source)
         if not ranks.first:
-            return _follow(trainer, stop)
+            return _follow(trainer, stop, Measurer(trainer, planned, lambda text: None))
         if listener is not None:
             trainer.listener = listener
         mirror = _start_mirror(loaded, folder, say)
         observers = _Observers(loaded, folder)
         try:
-            return _train(trainer, observers, stop, say)
+            return _train(trainer, observers, stop, Measurer(trainer, planned, say), say)
         finally:
             trainer.feed.close()
             if mirror is not None:
@@ -63,12 +66,14 @@ def run(
                 mirror.close(give_up=(lambda: False) if stop() else stop)
 
 
-def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say) -> int:
+def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, measure: Measurer, say: Say) -> int:
     folder = trainer.folder
     trainer.ranks.agree(trainer.source.digest, str)
     position = _resume(trainer, say)
     if position is None:
         folder.journal.truncate_after(-1)
+        drop_findings_after(folder.path, -1)
+        rebuild_results(folder)
         _save_reals(trainer)
     folder.set_status("running", trainer.images_shown)
     observers.call("before_run")
@@ -78,12 +83,12 @@ def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say)
             position,
             stop_requested=_stopping(trainer, stop),
             stage_ended=lambda stage, shown: observers.call("after_stage", stage=stage, images_shown=shown),
+            measure=measure,
         )
-        if outcome == "finished":
-            measure_at_end(trainer, reached, say)
     except NonFinite as error:
         path = folder.path / "failure.json"
         write_atomically(path, json.dumps(trainer.explain(error), indent=2) + "\n")
+        trainer.note_failure(error)
         folder.set_status("failed", error.images_shown, str(error))
         observers.call("after_run", outcome="failed")
         remedy = "a lower optimizer.learning_rate, or another loss, usually helps"
@@ -106,21 +111,20 @@ def _train(trainer: Trainer, observers: _Observers, stop: StopRequest, say: Say)
     return stop.exit_code if outcome == "interrupted" else 0
 
 
-def _follow(trainer: Trainer, stop: StopRequest) -> int:
+def _follow(trainer: Trainer, stop: StopRequest, measure: Measurer) -> int:
     """What every rank but the first does: the same steps, and nothing of what is written or said."""
     ranks = trainer.ranks
     try:
         ranks.agree(trainer.source.digest, lambda wanted: f"the data is another than the first rank's ({wanted[:8]})")
         path = ranks.broadcast("")
         position = trainer.restore(Path(path)) if path else None
-        outcome, reached = train(
+        outcome, _ = train(
             trainer,
             position,
             stop_requested=_stopping(trainer, stop),
             stage_ended=lambda stage, shown: None,
+            measure=measure,
         )
-        if outcome == "finished":
-            measure_at_end(trainer, reached, lambda text: None)
     except NonFinite as error:  # it is so on all ranks, and the first one says so
         raise RankLost(str(error)) from error
     finally:
@@ -166,6 +170,8 @@ def _resume(trainer: Trainer, say: Say) -> Position | None:
             continue
         trainer.ranks.broadcast(str(path))
         folder.journal.truncate_after(position.images_shown)
+        drop_findings_after(folder.path, position.images_shown)
+        rebuild_results(folder)
         for step in folder.sample_steps():
             if step > position.images_shown:
                 folder.sample_path(step).unlink(missing_ok=True)

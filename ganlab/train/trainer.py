@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,15 @@ import attrs
 import torch
 
 from ganlab.interfaces import Stage
+from ganlab.track.findings import read_findings, write_findings
 from ganlab.track.folder import RunFolder
+from ganlab.track.journal import Entry, read
 from ganlab.train import state as checkpointing
+from ganlab.train.diagnosis import Diagnosis, diagnosed, not_finite
 from ganlab.train.events import Cadence, EndTick, Position
 from ganlab.train.export import save_generator
 from ganlab.train.samples import enlarge, generate, sample_labels, sample_latents, save_grid
+from ganlab.train.signs import Signs, gap
 from ganlab.train.tally import NonFinite
 from ganlab.train.updates import Updates
 
@@ -29,8 +33,12 @@ class Trainer(Updates):
     """The recipe's table for the generator, kept beside its weights."""
     facts: Mapping[str, Any]
     """Plain facts that every checkpoint carries (the recipe's digest)."""
+    say: Callable[[str], None] = attrs.field(default=lambda text: None)
+    """Told what a person should know."""
     _tick_began: float = attrs.field(init=False, factory=time.perf_counter)
     _tick_images: int = attrs.field(init=False, default=0)
+    _measured: Signs | None = attrs.field(init=False, default=None)
+    _diagnosis: Diagnosis | None = attrs.field(init=False, default=None)
 
     @property
     def cadence(self) -> Cadence:
@@ -42,6 +50,7 @@ class Trainer(Updates):
             clear_optimizer=updates.clear_optimizer,
             samples_every_ticks=track.samples_every_ticks,
             checkpoint_every_ticks=track.checkpoint_every_ticks,
+            measure_every_images=tuple(sorted({entry.every_images for entry in self.recipe.metrics} - {0})),
         )
 
     def report(self, event: EndTick) -> None:
@@ -54,15 +63,54 @@ class Trainer(Updates):
         values["growth/minibatch"] = float(stage.minibatch)
         values["learning_rate/generator"] = stage.generator_learning_rate
         values["learning_rate/discriminator"] = stage.discriminator_learning_rate
+        values.update(self._signs(stage, values))
         seconds = time.perf_counter() - self._tick_began
         shown = event.images_shown - self._tick_images
         if self.ranks.first:
+            if self._diagnosis is None and self.recipe.track.diagnose:
+                self._diagnosis = diagnosed(read(self.folder.path))
             self.folder.journal.write(
                 event.images_shown, values, {"seconds": seconds, "images_per_second": shown / max(seconds, 1e-9)}
             )
             self.folder.set_status("running", event.images_shown)
         self._tick_began, self._tick_images = time.perf_counter(), event.images_shown
         self.listener(stage, event.images_shown, values)
+        if self._diagnosis is not None:
+            found = self._diagnosis.take(Entry(event.images_shown, values, {}))
+            if found:
+                write_findings(self.folder.path, self._diagnosis.findings)
+            for finding in found:
+                self.say(str(finding))
+
+    def note_failure(self, error: NonFinite) -> None:
+        """Keep among the findings what ends the run."""
+        if self.recipe.track.diagnose:
+            known = read_findings(self.folder.path)
+            write_findings(self.folder.path, [*known, not_finite(error.name, error.images_shown)])
+
+    def _signs(self, stage: Stage, values: Mapping[str, float]) -> Mapping[str, float]:
+        """What is measured beside what the steps reported, on the first rank."""
+        if not self.recipe.track.diagnose:
+            return {}
+        assert self._reals is not None, "a report follows an update"
+        reals = self._whole(self._reals)
+        if not self.ranks.first:
+            return {}
+        if self._measured is None:
+            self._measured = Signs(
+                recipe=self.recipe,
+                images=self.images,
+                source=self.source,
+                players=self.players,
+                device=self.device,
+                autocast=self._autocast,
+            )
+        with self._whole_seen():
+            return {**gap(values), **self._measured.measure(stage, reals)}
+
+    def leave_out(self, seconds: float) -> None:
+        """Take time that was not spent training out of the next report."""
+        self._tick_began += seconds
 
     def save_samples(self, stage: Stage, images_shown: int) -> None:
         """A grid of the averaged generator on the run's fixed latents."""

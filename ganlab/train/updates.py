@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -24,6 +25,7 @@ from ganlab.train.gradients import Part, WholeMinibatch
 from ganlab.train.players import Players
 from ganlab.train.ranks import ALONE, Exchange, Ranks
 from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales, unchanged_where
+from ganlab.train.signs import is_due, tallied, with_norm
 from ganlab.train.step import (
     Autocast,
     Level,
@@ -195,14 +197,23 @@ class Updates:
 
     def _start_from(self, reals: Tensor) -> None:
         """Show the discriminator the whole first minibatch, in its order, on every rank."""
-        if self._rows is None:
-            self.players.discriminator.start_from(reals)
-            return
-        rows = self.ranks.gather(on_device(torch.from_numpy(self._rows), self.device))
-        reals = self.ranks.gather(reals)[rows.argsort()]
+        whole = self._whole(reals)
+        with self._whole_seen():
+            self.players.discriminator.start_from(whole)
+
+    @contextmanager
+    def _whole_seen(self) -> Iterator[None]:
+        """While inside, modules that compare samples are shown whole minibatches and ask no other rank."""
         self._set_exchange(None)
-        self.players.discriminator.start_from(reals)
-        self._divide(self._minibatch)
+        yield
+        if self._rows is not None:
+            self._divide(self._minibatch)
+
+    def _whole(self, own: Tensor) -> Tensor:
+        """The whole minibatch in its order, of which each rank has its `own` samples."""
+        if self._rows is None:
+            return own
+        return self.ranks.in_order(own, on_device(torch.from_numpy(self._rows), self.device))
 
     def _divide(self, minibatch: int) -> None:
         """Find this rank's share of minibatches of so many, and who must ask others about the rest."""
@@ -244,8 +255,9 @@ class Updates:
     ) -> None:
         """Work out a step and update `players` by it, in that order."""
         if self._captures is not None:
-            for report in self._captures.update(players, share, lambda part: self._recorded(players, step(part))):
-                self.tally.add(report, images_shown)
+            reports = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
+            for player, report in zip(players, reports, strict=True):
+                self.tally.add(tallied(player, report, self.tally), images_shown)
             return
         for player, outcome in zip(players, self.whole.outcomes(players, step, share), strict=True):
             left_out = self._apply(player, outcome, images_shown)
@@ -254,15 +266,20 @@ class Updates:
 
     def _recorded(self, players: tuple[str, ...], outcomes: Sequence[Outcome]) -> list[Mapping[str, Tensor]]:
         """Update by what a step found; returns what to tally, as the tally's own tensors are new after each report."""
+        reports = [self._report(player, outcome) for player, outcome in zip(players, outcomes, strict=True)]
         for player, outcome in zip(players, outcomes, strict=True):
             self._descend(player, outcome)
             if player == "discriminator":
                 self._after_discriminator(outcome, None)
-        return [outcome.report for outcome in outcomes]
+        return reports
+
+    def _report(self, player: str, outcome: Outcome) -> Mapping[str, Tensor]:
+        diagnosed = self.recipe.track.diagnose
+        return with_norm(player, outcome, self._loss_scale(player)) if diagnosed else outcome.report
 
     def _apply(self, player: str, outcome: Outcome, images_shown: int) -> Tensor | None:
         """Update a player; returns whether it was left out for an overflow, 0-d bool, where that can be."""
-        left_out, report = None, outcome.report
+        left_out, report = None, self._report(player, outcome) if is_due(player, self.tally) else outcome.report
         if player in self.scaling:
             left_out, report = self.scaling[player].settle(player, outcome.gradients, report, self.tally)
         self.tally.add(report, images_shown)

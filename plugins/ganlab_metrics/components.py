@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
 from ganlab.parameters import parameter
+
+if TYPE_CHECKING:
+    from ganlab.interfaces import BuiltMetric, Stage
 
 
 def check_resolution(value: int) -> None:
@@ -21,6 +25,14 @@ def check_odd(value: int) -> None:
         raise ValueError(f"expected an odd number, got {value!r}")
 
 
+def check_size(images: int, reduced: int | None, smallest: int) -> None:
+    """Raise `ValueError` where images of so many pixels, `reduced` to fewer, are smaller than a metric needs."""
+    if reduced is not None and reduced > images:
+        raise ValueError(f"resolution: the run's images have {images} pixels; expected at most that, got {reduced}")
+    if min(images, reduced or images) < smallest:
+        raise ValueError(f"this metric needs images of {smallest} pixels or more, and the run's have {images}")
+
+
 @attrs.frozen
 class SlicedWasserstein:
     """Sliced Wasserstein distance (SWD) between patches of real and generated images at each level of a pyramid.
@@ -29,6 +41,8 @@ class SlicedWasserstein:
     1000; smaller is better. Grey images are compared as RGB with three equal channels. Published figures use the
     defaults. Source: Karras et al. 2018, section 5.
     """
+
+    better: ClassVar[Mapping[str, str]] = {"swd": "lower"}
 
     count: int = parameter(16_384, help="Real and generated images that are compared.", unit="images", ge=1)
     patches_per_image: int = parameter(128, help="Patches taken from each image at each level.", ge=1)
@@ -47,7 +61,11 @@ class SlicedWasserstein:
         check=check_resolution,
     )
 
-    def build(self) -> Callable[..., Mapping[str, float]]:
+    def check_run(self, *, resolution: int, stages: Sequence[Stage]) -> None:
+        """Raise `ValueError` where the run's images are too small."""
+        check_size(resolution, self.resolution, self.smallest_level)
+
+    def build(self) -> BuiltMetric:
         """A function `(reals, fakes, *, seed) -> {name: value}`; see `ganlab.interfaces.Metric`.
 
         It raises `GanlabError` for images smaller than `smallest_level`.
@@ -62,8 +80,11 @@ class MultiScaleSimilarity:
     """Multi-scale structural similarity (MS-SSIM) of random pairs of generated images, averaged.
 
     Reports `ms-ssim`, in [0, 1]: 1 where all images are alike; it is compared with the value of real images. The real
-    images are not looked at. Channels are compared one by one. Source: Wang et al. 2003; Odena et al. 2017.
+    images are not looked at. Channels are compared one by one. Neither more nor less is better, so that there is no
+    best value. Source: Wang et al. 2003; Odena et al. 2017.
     """
+
+    better: ClassVar[Mapping[str, str]] = {}
 
     pairs: int = parameter(10_000, help="Pairs of generated images that are compared.", unit="pairs", ge=1)
     resolution: int | None = parameter(
@@ -73,7 +94,11 @@ class MultiScaleSimilarity:
         check=check_resolution,
     )
 
-    def build(self) -> Callable[..., Mapping[str, float]]:
+    def check_run(self, *, resolution: int, stages: Sequence[Stage]) -> None:
+        """Raise `ValueError` where the run's images are too small."""
+        check_size(resolution, self.resolution, 16)
+
+    def build(self) -> BuiltMetric:
         """A function `(reals, fakes, *, seed) -> {name: value}`; see `ganlab.interfaces.Metric`.
 
         It raises `GanlabError` for images smaller than 16 pixels, which have no five levels.

@@ -14,8 +14,19 @@ Images: TypeAlias = npt.NDArray[np.uint8]
 ImageSource: TypeAlias = Callable[[int, int], Images]
 """`(start, stop)` -> uint8 `[stop - start, C, H, W]`."""
 
+RGB = 3
 VALUES_PER_BATCH = 2**23
 IMAGES_PER_BATCH = 256
+
+
+def as_rgb(images: Images) -> Images:
+    """`[N, 1 or 3, H, W]` -> `[N, 3, H, W]`: grey images become RGB with equal channels.
+
+    Raises `GanlabError` for other numbers of channels.
+    """
+    if images.shape[1] not in (1, RGB):
+        raise GanlabError(f"this metric compares grey or RGB images, not images of {images.shape[1]} channels")
+    return images.repeat(RGB, axis=1) if images.shape[1] == 1 else images
 
 
 def box_downscaled(images: Images, halvings: int) -> Images:
@@ -49,7 +60,7 @@ def at_resolution(source: ImageSource, resolution: int | None, smallest: int) ->
 
 def batches(count: int, resolution: int, multiple_of: int = 1) -> Iterator[tuple[int, int]]:
     """Ranges `(start, stop)` that cover `count` images, each small enough to work on."""
-    size = min(IMAGES_PER_BATCH, max(1, VALUES_PER_BATCH // (3 * resolution * resolution)))
+    size = min(IMAGES_PER_BATCH, max(1, VALUES_PER_BATCH // (RGB * resolution * resolution)))
     size = max(1, size // multiple_of) * multiple_of
     for start in range(0, count, size):
         yield start, min(start + size, count)

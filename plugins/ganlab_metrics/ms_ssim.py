@@ -6,7 +6,7 @@ Filtering is in float64 over images in float32, the arithmetic behind the publis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
@@ -29,6 +29,14 @@ class MultiScaleSimilarityMetric:
     """The built metric: call it with a source of generated images."""
 
     settings: MultiScaleSimilarity
+
+    def facts(self) -> Mapping[str, Any]:
+        """What makes values comparable."""
+        return {
+            "count": 2 * self.settings.pairs,
+            "resolution": self.settings.resolution or "as they are",
+            "resize_filter": "box",
+        }
 
     def __call__(self, reals: ImageSource, fakes: ImageSource, *, seed: int) -> Mapping[str, float]:
         """`ms-ssim`: the mean over pairs of the generated images 0 and 1, 2 and 3, and so on; draws nothing."""

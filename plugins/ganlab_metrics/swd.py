@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -17,11 +18,9 @@ from ganlab.errors import GanlabError
 from ganlab.randomness import generator
 
 from .components import SlicedWasserstein
-from .images import Images, ImageSource, at_resolution, batches
+from .images import RGB, ImageSource, as_rgb, at_resolution, batches
 from .patches import Centres, RandomSource, descriptors, draw_centres, sliced_distance, standardize
 from .pyramid import Floats, laplacian_levels
-
-CHANNELS = 3
 
 
 @attrs.frozen
@@ -29,6 +28,18 @@ class SlicedWassersteinMetric:
     """The built metric: call it with two sources of images and a seed."""
 
     settings: SlicedWasserstein
+
+    def facts(self) -> Mapping[str, Any]:
+        """What makes values comparable."""
+        settings = self.settings
+        return {
+            "count": settings.count,
+            "resolution": settings.resolution or "as they are",
+            "resize_filter": "box",
+            "patches_per_image": settings.patches_per_image,
+            "patch_size": settings.patch_size,
+            "directions": settings.direction_repeats * settings.directions,
+        }
 
     def __call__(self, reals: ImageSource, fakes: ImageSource, *, seed: int) -> Mapping[str, float]:
         """`swd/<resolution>` for each level and `swd/mean`, times 1000."""
@@ -90,7 +101,7 @@ class SlicedWassersteinMetric:
         settings = self.settings
         per_image, size = settings.patches_per_image, settings.patch_size
         centres = _centres(settings, resolutions, random, images_per_draw or settings.count)
-        shape = (settings.count * per_image, CHANNELS, size, size)
+        shape = (settings.count * per_image, RGB, size, size)
         levels: list[Floats] = [
             np.memmap(f"{path}-{resolution}", np.float32, mode="w+", shape=shape) for resolution in resolutions
         ]
@@ -101,16 +112,6 @@ class SlicedWassersteinMetric:
             for level, band, (x, y) in zip(levels, bands, centres, strict=True):
                 level[rows] = descriptors(band, x[rows], y[rows], size)
         return levels
-
-
-def as_rgb(images: Images) -> Images:
-    """`[N, 1 or 3, H, W]` -> `[N, 3, H, W]`: grey images become RGB with equal channels.
-
-    Raises `GanlabError` for other numbers of channels.
-    """
-    if images.shape[1] not in (1, CHANNELS):
-        raise GanlabError(f"SWD compares grey or RGB images, not images of {images.shape[1]} channels")
-    return images.repeat(CHANNELS, axis=1) if images.shape[1] == 1 else images
 
 
 def _centres(

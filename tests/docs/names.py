@@ -12,9 +12,10 @@ import attrs
 import click
 
 import ganlab
+from ganlab.ablation.schema import AblationTable
 from ganlab.cli import cli
 from ganlab.interfaces import KINDS
-from ganlab.recipe.schema import DataTable, Recipe
+from ganlab.recipe.schema import DataTable, MetricTable, Recipe
 
 from .pages import ROOT
 
@@ -34,7 +35,7 @@ def components(kind: str) -> dict[str, type]:
 @cache
 def parameter_names() -> set[str]:
     """Every parameter of every component, and every key of a recipe's own tables."""
-    classes = [cls for kind in KINDS for cls in components(kind).values()] + list(tables().values()) + [Recipe]
+    classes = [cls for kind in KINDS for cls in components(kind).values()] + [*tables().values(), MetricTable, Recipe]
     return {attribute.name for cls in classes for attribute in attrs.fields(cls)} | {"name", "base"}
 
 
@@ -46,18 +47,19 @@ def tables() -> dict[str, type]:
 
 
 def schema_keys() -> dict[str, Any]:
-    """`run.seed` and its like, with the attribute that declares it; components and `data.source` left out."""
+    """`run.seed`, `metrics.label` and their like, with the attribute that declares it; components left out."""
     return {
         f"{table}.{attribute.name}": attribute
-        for table, cls in tables().items()
+        for table, cls in [*tables().items(), ("metrics", MetricTable)]
         for attribute in attrs.fields(cls)
         if "component" not in attribute.metadata
     }
 
 
 def recipe_slots() -> dict[str, Any]:
-    """The components at the top of a recipe."""
-    return {attribute.name: attribute for attribute in attrs.fields(Recipe) if "component" in attribute.metadata}
+    """The components at the top of a recipe, and the lists of them."""
+    slots = [it for it in attrs.fields(Recipe) if "component" in it.metadata or it.name == "metrics"]
+    return {attribute.name: attribute for attribute in slots}
 
 
 def is_key(path: str, extra: Mapping[str, Sequence[type]] | None = None) -> bool:
@@ -66,8 +68,15 @@ def is_key(path: str, extra: Mapping[str, Sequence[type]] | None = None) -> bool
     `extra` has the component classes of a page's own examples by kind.
     """
     extra = extra or {}
+    steps = path.split(".")
+    if steps[:1] == ["scales"] and len(steps) > 1:  # a table of any name, with recipe tables in it
+        steps = steps[2:]
     places: list[Any] = [Recipe]
-    for step in path.split("."):
+    if steps[:1] == ["ablation"]:
+        steps, places = steps[1:], [AblationTable]
+        if steps[:1] == ["vary"]:
+            return True
+    for step in steps:
         places = [found for place in places for found in _below(place, step, extra)]
         if not places:
             return False
@@ -88,6 +97,11 @@ def _below(place: Any, step: str, extra: Mapping[str, Sequence[type]]) -> Iterat
         if place is DataTable and attribute.name == "source":
             for cls in [*components("dataset").values(), *extra.get("dataset", ())]:
                 yield from _below(cls, step, extra)
+        elif place is MetricTable and attribute.name == "metric":
+            for cls in [*components("metric").values(), *extra.get("metric", ())]:
+                yield from _below(cls, step, extra)
+        elif place is Recipe and attribute.name == step == "metrics":
+            yield from (MetricTable, [MetricTable])
         elif attribute.name == step and kind:
             classes: list[Any] = [*components(kind).values(), *extra.get(kind, ())]
             yield from [classes] if attribute.metadata.get("many") else classes

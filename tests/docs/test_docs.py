@@ -12,6 +12,7 @@ import pytest
 import tomli_w
 
 from ganlab import hookspecs, interfaces
+from ganlab.ablation.schema import AblationTable, VariantTable
 from ganlab.cli import cli
 from ganlab.interfaces import KINDS
 
@@ -54,8 +55,11 @@ WORDS_OF_OTHERS = {
     "OMP_NUM_THREADS": "OpenMP",
     "--max-restarts": "torchrun",
     "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "torch",
+    "RAY_ADDRESS": "Ray",
+    "ray start": "a command",
     "train-images-idx3-ubyte": "MNIST's file",
     "unix_s": "the journal",
+    "swd.count=64": "an option of ganlab evaluate",
     '{"sub/a.png": "cat"}': "an example",
     '"3"': "an example",
     "3.7": "an example",
@@ -193,6 +197,7 @@ PROTOCOLS = {
     "optimizer": interfaces.Optimizer,
     "dataset": interfaces.Dataset,
     "metric": interfaces.Metric,
+    "feature-network": interfaces.FeatureNetwork,
 }
 
 
@@ -220,6 +225,10 @@ def shown_default(attribute: attrs.Attribute[typing.Any]) -> str:
     default: typing.Any = attribute.default
     if default is attrs.NOTHING:
         return "required"
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, which attrs' stubs call a function
+        default = default.factory()
+    if default == {}:
+        return "`{}`"
     value = list(default) if isinstance(default, tuple) else default
     return f"`{tomli_w.dumps({'value': value}).removeprefix('value = ').strip()}`"
 
@@ -258,3 +267,14 @@ def test_every_environment_variable_is_explained() -> None:
     rows = {row[0] for row in PAGES["troubleshooting.md"].rows}
     for variable in read:
         assert any(f"`{variable}`" in cell for cell in rows), variable
+
+
+def test_every_key_of_an_ablation_is_in_its_table() -> None:
+    rows = {row[0].strip("`"): row[1] for row in PAGES["ablations.md"].rows if row[0].startswith("`")}
+    in_words = {"name", "baseline", "vary", "variant", "adjust", "after"}
+    for prefix, cls in (("ablation.", AblationTable), ("", VariantTable)):
+        for attribute in attrs.fields(cls):
+            key = f"{prefix}{attribute.name}"
+            assert key in rows, f"ablations.md does not have {key}"
+            if attribute.name not in in_words:
+                assert rows[key] == shown_default(attribute), key

@@ -69,6 +69,7 @@ CIRCUMSTANCES = [
     "track.samples=9",
     "track.checkpoint_every_ticks=9",
     "plugins.require=['ganlab']",
+    "metrics=['swd']",
 ]
 SUBSTANCE = [
     "run.seed=1",
@@ -117,15 +118,15 @@ def test_everything_else_changes_it_and_is_named(recipe: Path, catalog: Catalog,
 
 
 def test_differences_name_key_and_both_values(recipe: Path, catalog: Catalog) -> None:
-    plain = load_recipe(recipe, ["metrics=['swd']"], catalog).plain()
+    plain = load_recipe(recipe, ["regularizers=['r1']"], catalog).plain()
     changed = load_recipe(
-        recipe, ["metrics=['swd']", "loss.gp_weight=5", "metrics.0.count=64", "loss.drift=0"], catalog
+        recipe, ["regularizers=['r1']", "loss.gp_weight=5", "regularizers.0.gamma=64", "loss.drift=0"], catalog
     )
-    count = plain["metrics"][0]["count"]
+    gamma = plain["regularizers"][0]["gamma"]
     assert differences(plain, changed.plain()) == [
         "loss.drift: 0.001 -> 0.0",
         "loss.gp_weight: 10.0 -> 5.0",
-        f"metrics.0.count: {count} -> 64",
+        f"regularizers.0.gamma: {gamma} -> 64.0",
     ]
-    other = load_recipe(recipe, ["metrics=['swd']", "loss=wgan"], catalog).plain()
+    other = load_recipe(recipe, ["regularizers=['r1']", "loss=wgan"], catalog).plain()
     assert {"loss.clip: 'not set' -> 0.01", "loss.name: 'wgan-gp' -> 'wgan'"} < set(differences(plain, other))

@@ -86,15 +86,19 @@ def test_a_parameter_turns_a_bare_name_into_a_table(folder: Path, catalog: Catal
 
 
 def test_lists_are_replaced_whole_and_reached_into_by_number(folder: Path, catalog: Catalog) -> None:
-    text = f'metrics = ["swd", "ms-ssim"]\n{HEAD}[generator]\nwidths = [8, 8, 8]\n'
-    merged = load(catalog, text, "generator.widths=[4, 4]", "metrics.0.count=128").plain()
-    assert merged["generator"]["widths"] == [4, 4]
+    text = f'metrics = ["swd", "ms-ssim"]\n{HEAD.replace("= 8", "= 16")}[generator]\nwidths = [8, 8, 8, 8]\n'
+    merged = load(catalog, text, "generator.widths=[4, 4, 4]", "metrics.0.count=128").plain()
+    assert merged["generator"]["widths"] == [4, 4, 4]
     assert (merged["metrics"][0]["name"], merged["metrics"][0]["count"]) == ("swd", 128)
     assert merged["metrics"][1]["name"] == "ms-ssim"
-    assert [metric["name"] for metric in load(catalog, text, "metrics.0=ms-ssim").plain()["metrics"]] == ["ms-ssim"] * 2
+    other = load(catalog, text, "metrics.0={name='ms-ssim', label='other'}").plain()["metrics"]
+    assert [metric["name"] for metric in other] == ["ms-ssim"] * 2
     assert load(catalog, text, "metrics=[]").plain()["metrics"] == []
-    replaced = load(catalog, text, "metrics.0.count=128", "metrics.0.name=ms-ssim").plain()["metrics"][0]
-    assert replaced == load(catalog, text).plain()["metrics"][1], "another metric has its own defaults"
+    sets = ("metrics=['swd']", "metrics.0.count=128", "metrics.0.every_images=500", "metrics.0.name=ms-ssim")
+    replaced = load(catalog, text, *sets).plain()["metrics"][0]
+    assert replaced.pop("every_images") == 500, "what belongs to no metric stays"
+    defaults = load(catalog, text).plain()["metrics"][1]
+    assert replaced == {key: defaults[key] for key in replaced}, "another metric has its own defaults"
 
 
 def test_set_wins_over_the_file_and_the_last_set_over_the_others(folder: Path, catalog: Catalog) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from ganlab.recipe.tracking import TrackSettings
 from ganlab.track import sent
+from ganlab.track.findings import Finding, drop_findings_after, write_findings
 from ganlab.track.mlflow.client import MlflowStore
 from ganlab.track.mlflow.delivery import Delivery
 
@@ -189,3 +190,19 @@ def test_a_run_that_was_killed_and_resumed_has_the_tags_of_the_resumed_one(folde
     folder.write_info({**folder.info(), "device": "cuda"}, resumed=True)
     deliver(folder, uri)
     assert arrived(uri).run.data.tags["ganlab.device"] == "cuda"
+
+
+def test_findings_arrive_as_a_tag_while_the_run_goes_on_and_are_taken_back_with_a_resume(folder, uri, arrived):
+    following = deliver(folder, uri)
+    assert "ganlab.findings" not in arrived(uri).run.data.tags
+    write_findings(folder.path, [Finding("collapse", 12000, "alike", "less"), Finding("non-finite", 15000, "inf", "")])
+    following.deliver()
+    there = arrived(uri).run
+    assert there.info.status == "RUNNING"
+    assert there.data.tags["ganlab.findings"] == "collapse at 12,000 images; non-finite at 15,000 images"
+    drop_findings_after(folder.path, 12000)
+    deliver(folder, uri)
+    assert arrived(uri).run.data.tags["ganlab.findings"] == "collapse at 12,000 images"
+    drop_findings_after(folder.path, 0)
+    deliver(folder, uri)
+    assert arrived(uri).run.data.tags["ganlab.findings"] == "none"

@@ -20,6 +20,7 @@ from ganlab.train.events import (
     Event,
     Finish,
     IterationDone,
+    Measure,
     Position,
     SaveCheckpoint,
     SaveSamples,
@@ -62,18 +63,20 @@ growing = st.builds(
     tick=st.integers(1, 40),
 )
 cadences = st.builds(
-    lambda steps, together, clear, samples, checkpoint: Cadence(
+    lambda steps, together, clear, samples, checkpoint, measure: Cadence(
         discriminator_steps=1 if together else steps,
         together=together,
         clear_optimizer=clear,
         samples_every_ticks=samples,
         checkpoint_every_ticks=checkpoint,
+        measure_every_images=tuple(measure),
     ),
     steps=st.integers(1, 4),
     together=st.booleans(),
     clear=st.booleans(),
     samples=st.integers(1, 3),
     checkpoint=st.integers(1, 3),
+    measure=st.sets(st.integers(1, 60), max_size=3),
 )
 
 
@@ -193,6 +196,40 @@ def test_samples_and_checkpoints_follow_their_own_numbers_of_ticks() -> None:
     assert ticks == [(k, 10 * (k - 1), 10 * k) for k in range(1, 8)]
     assert [event.tick for event in stream if isinstance(event, SaveSamples)] == [2, 4, 6, 7]
     assert [event.tick for event in stream if isinstance(event, SaveCheckpoint)] == [3, 6, 7]
+
+
+def test_metrics_fall_on_the_first_tick_at_which_their_interval_has_passed_and_not_on_the_last() -> None:
+    cadence = Cadence(measure_every_images=(20, 35))
+    stream = list(events(schedule(minibatch=5, tick_images=15), cadence, 105))
+    assert [event.images_shown for event in stream if isinstance(event, EndTick)] == [15, 30, 45, 60, 75, 90, 105]
+    measured = [(event.images_shown, event.intervals) for event in stream if isinstance(event, Measure)]
+    # 20, 40, 60, 80 and 35, 70 have passed; at 105 the run ends, and all metrics are measured after that.
+    assert measured == [(30, (20,)), (45, (20, 35)), (60, (20,)), (75, (35,)), (90, (20,))]
+
+
+@settings(max_examples=60)
+@given(schedule=growing, cadence=cadences, total_images=st.integers(1, 120))
+def test_what_was_measured_comes_before_the_checkpoint_that_keeps_it(
+    schedule: BuiltSchedule, cadence: Cadence, total_images: int
+) -> None:
+    whole = list(events(schedule, cadence, total_images))
+    for interval in cadence.measure_every_images:
+        ticks = [event for event in whole if isinstance(event, EndTick)][:-1]
+        wanted = [
+            e.images_shown for e in ticks if any(n % interval == 0 for n in range(e.started_at + 1, e.images_shown + 1))
+        ]
+        found = [e.images_shown for e in whole if isinstance(e, Measure) and interval in e.intervals]
+        assert found == wanted
+    for index, event in enumerate(whole):
+        if isinstance(event, Measure):
+            assert names(whole[index - 1 : index]) == ["EndTick"]
+        if isinstance(event, SaveCheckpoint):
+            assert not of(whole[index : index + 2], Measure)
+
+
+def test_an_interval_of_no_images_is_refused() -> None:
+    with pytest.raises(ValueError, match="measure_every_images: expected 1 or more"):
+        Cadence(measure_every_images=(0,))
 
 
 def test_a_finished_run_has_nothing_left_but_its_end() -> None:

@@ -91,12 +91,6 @@ def test_metrics_are_measured_at_the_end(tmp_path: Path) -> None:
     assert "metric/swd/mean" in _journal(folder.path)[-1]["values"]
 
 
-def test_a_metric_that_cannot_be_measured_does_not_spoil_the_run(tmp_path: Path) -> None:
-    folder = train_all(tiny(tmp_path, "run.images=40", "metrics=['swd']"), tmp_path / "run")  # ends at 4x4
-    assert folder.status().state == "finished"  # type: ignore[union-attr]  # a finished run has a status
-    assert "metric/swd/mean" not in _journal(folder.path)[-1]["values"]
-
-
 def _journal(folder: Path) -> list[dict[str, dict[str, float]]]:
     import json
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ganlab.errors import RunError
 from ganlab.track.folder import RunFolder
+from ganlab.track.results import keep
 from ganlab.train.choose import Choice
 from ganlab.train.run import run
 from ganlab.train.state import checkpoints
@@ -42,6 +44,61 @@ def test_stopping_changes_nothing(tmp_path: Path, stops: list[int]) -> None:
 def test_every_kind_of_state_survives(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     loaded = tiny(tmp_path, "run.images=260", *overrides)
     assert_equal_runs(train_all(loaded, tmp_path / "whole"), train_in_pieces(loaded, tmp_path / "pieces", [90, 180]))
+
+
+MEASURED = (
+    "run.images=200",
+    "schedule.stabilize_images=32",
+    "schedule.fade_images=32",
+    "generator.normalization=batch",
+    "metrics=[{name='swd', count=32, patches_per_image=8, every_images=40},"
+    " {name='swd', count=32, patches_per_image=8, every_images=70, averaged=false}, {name='ms-ssim', pairs=16}]",
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run with metrics in its course, never stopped."""
+    path = tmp_path_factory.mktemp("measured")
+    return train_all(tiny(path, *MEASURED), path / "whole")
+
+
+def test_metrics_in_the_course_of_training_are_the_same_after_stops(tmp_path: Path, whole: RunFolder) -> None:
+    loaded = tiny(tmp_path, *MEASURED)
+    assert_equal_runs(whole, train_in_pieces(loaded, tmp_path / "pieces", [44, 80, 136]))
+    moments = {name: [line["images_shown"] for line in journal_without_times(whole) if name in str(line["values"])]
+               for name in ("metric/swd/mean'", "metric/swd/mean/training'", "metric/ms-ssim'")}  # fmt: skip
+    assert list(moments.values()) == [[40, 80, 120, 160, 200], [80, 160, 200], [200]]
+
+
+class Killed(BaseException):
+    """As kill -9: nobody catches it to write anything."""
+
+
+@pytest.mark.parametrize(
+    ("images_shown", "journal_written"),
+    [(120, False), (120, True), (200, False), (200, True)],
+    ids=["in the middle, before the journal", "after it", "at the end, before the journal", "at the end, after it"],
+)
+def test_a_run_killed_while_it_writes_what_it_measured_has_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: RunFolder, images_shown: int, journal_written: bool
+) -> None:
+    loaded = tiny(tmp_path, *MEASURED)
+
+    def keep_and_die(folder: RunFolder, shown: int, *rest: Any) -> None:
+        if shown == images_shown and not journal_written:
+            folder.journal = None  # type: ignore[assignment]  # so that writing to it ends the run
+        keep(folder, shown, *rest)
+        if shown == images_shown:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ganlab.train.measure.keep", keep_and_die)
+        with pytest.raises((Killed, AttributeError)):
+            run(loaded, Choice(tmp_path / "killed", "start"), say=quiet)
+    folder = unfinished(RunFolder.open(tmp_path / "killed"))
+    assert run(loaded, Choice(folder.path, "resume"), say=quiet) == 0
+    assert_equal_runs(whole, RunFolder.open(folder.path))
 
 
 def test_the_number_of_workers_and_the_cache_change_nothing(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ganlab.recipe import LoadedRecipe, load_recipe
 from ganlab.track.folder import RunFolder
+from ganlab.track.results import results_path
 from ganlab.train.choose import Choice
 from ganlab.train.loop import train
+from ganlab.train.measure import Measurer, planned_metrics
 from ganlab.train.prepare import prepare
 from ganlab.train.run import run
 from ganlab.train.state import checkpoints
@@ -83,7 +85,13 @@ def train_in_pieces(loaded: LoadedRecipe, path: Path, stops: Sequence[int]) -> R
         shown = [0]
         trainer.listener = lambda stage, images_shown, values, shown=shown: shown.__setitem__(0, images_shown)
         asked: Callable[[], bool] = lambda shown=shown, stop=stop: shown[0] >= stop  # noqa: E731 - bound to this piece
-        train(trainer, position, stop_requested=asked, stage_ended=lambda stage, images_shown: None)
+        train(
+            trainer,
+            position,
+            stop_requested=asked,
+            stage_ended=lambda stage, images_shown: None,
+            measure=Measurer(trainer, planned_metrics(loaded, trainer.source), quiet),
+        )
         trainer.feed.close()
     return RunFolder.open(path)
 
@@ -95,12 +103,14 @@ def journal_without_times(folder: RunFolder) -> list[dict[str, object]]:
 
 
 def assert_equal_runs(one: RunFolder, other: RunFolder) -> None:
-    """Byte for byte: the last checkpoint (weights, averages, optimizers, sums), the generator, journal and samples."""
+    """Byte for byte: the last checkpoint (weights, averages, optimizers), generator, journal, results, samples."""
     last = [checkpoints(folder.checkpoints)[-1] for folder in (one, other)]
     assert last[0].name == last[1].name
     assert last[0].read_bytes() == last[1].read_bytes(), "the last checkpoints differ"
     assert one.generator_path.read_bytes() == other.generator_path.read_bytes(), "the averaged generators differ"
     assert journal_without_times(one) == journal_without_times(other)
+    results = [path.read_bytes() if path.exists() else b"" for path in map(results_path, (one, other))]
+    assert results[0] == results[1], "metrics.json differs"
     assert one.sample_steps() == other.sample_steps()
     for step in one.sample_steps():
         assert one.sample_path(step).read_bytes() == other.sample_path(step).read_bytes(), f"samples at {step} differ"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ganlab.track import describe, sent, store
 from ganlab.track.journal import Entry, Follower
 from ganlab.track.mlflow.client import BATCH_POINTS, Held, MlflowStore, Point, save_model
+from ganlab.track.results import results_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,6 +84,7 @@ class Delivery:
                 self._held = self._attach(self._store)
             self._describe(self._store, self._held)
             self._send_points(self._store, self._held.run_id)
+            self._send_findings(self._store, self._held.run_id)
             self._send_state(self._store, self._held.run_id, state)
             self._send_files(self._store, self._held.run_id)
             if with_model:
@@ -130,23 +132,34 @@ class Delivery:
         self._save()
 
     def _send_points(self, mlflow: MlflowStore, run_id: str) -> None:
-        lines = [line for line in self._follower.new() if line.images_shown >= self.sent.images_shown]
-        points = [point for line in lines for point in _points(line)]
+        points = [point for line in self._follower.new() for point in _points(line)]
         new = [point for point in points if point.images_shown > self._last_step.get(point.name, -1)]
         for start in range(0, len(new), BATCH_POINTS):
             batch = new[start : start + BATCH_POINTS]
             mlflow.log_points(run_id, batch)
             self._last_step.update((point.name, point.images_shown) for point in batch)
-            self.sent.images_shown = batch[-1].images_shown
             self.points_sent += len(batch)
             self._save()
             self._progress()
+
+    def _send_findings(self, mlflow: MlflowStore, run_id: str) -> None:
+        """As they are made; "none" where a run has been resumed before the moment of what was sent."""
+        found = describe.findings_tag(self._folder)
+        if found != self.sent.findings:
+            mlflow.log_tags(run_id, {"ganlab.findings": found or "none"})
+            self.sent.findings = found
+            self._save()
 
     def _send_files(self, mlflow: MlflowStore, run_id: str) -> None:
         """The recipe and the sample grids; last, since artifacts often lie with another server than the rest."""
         if not self.sent.recipe:
             mlflow.log_file(run_id, self._folder.path / "recipe.toml")
             self.sent.recipe = True
+            self._save()
+        results = results_path(self._folder)
+        if results.exists() and (digest := hashlib.sha256(results.read_bytes()).hexdigest()) != self.sent.results:
+            mlflow.log_file(run_id, results)
+            self.sent.results = digest
             self._save()
         if self._samples is None:
             self._samples = mlflow.samples(run_id)

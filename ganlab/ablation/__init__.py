@@ -1,0 +1,1 @@
+"""Ablations: variants of a recipe x seeds, planned, run and reported on."""

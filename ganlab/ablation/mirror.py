@@ -1,0 +1,117 @@
+"""What MLflow is told of an ablation: the parent run before its trials, and its results after them.
+
+As with runs, a dead server costs the ablation nothing but a line; `ganlab sync DIR` sends it all later.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganlab.errors import GanlabError
+from ganlab.track import store
+from ganlab.track.folder import RunFolder, State
+
+if TYPE_CHECKING:
+    from ganlab.ablation.plan import AblationPlan
+    from ganlab.ablation.results import Results
+
+Say = Callable[[str], None]
+PARENT = "mlflow.parentRunId"
+"""MLflow's own tag: its page shows a run that has it under the run of that id."""
+
+
+def tags_of(plan: AblationPlan, variant: str, seed: int, trial: str) -> dict[str, str]:
+    """A trial's tags: MLflow's page groups and compares by them."""
+    values = next(planned.values for planned in plan.variants if planned.label == variant)
+    return {
+        "ganlab.ablation": plan.name,
+        "ganlab.variant": variant,
+        "ganlab.baseline": str(variant == plan.baseline).lower(),
+        "ganlab.trial": trial,
+        "ganlab.scale": plan.scale or "full",
+        **{f"ganlab.vary.{axis}": label for axis, label in values.items()},
+    }
+
+
+def experiment_of(plan: AblationPlan) -> str:
+    """The experiment of parent and children."""
+    named = plan.trials[0].loaded.recipe.track.experiment
+    return named or os.environ.get("MLFLOW_EXPERIMENT_NAME") or plan.name
+
+
+def begin(plan: AblationPlan, folder: Path, uri: str, say: Say) -> str | None:
+    """Make the parent run and the store if need be; None, and said so, where MLflow cannot be reached."""
+    from ganlab.track.mlflow.parent import Parent
+
+    tags = {
+        "ganlab.ablation": plan.name,
+        "ganlab.question": plan.table.question,
+        "ganlab.scale": plan.scale or "full",
+        "ganlab.run_dir": str(folder),
+        "mlflow.note.content": _note(plan),
+        "mlflow.source.name": f"ganlab ablate {plan.file}",
+        "mlflow.source.type": "LOCAL",
+    }
+    parameters = {
+        "baseline": plan.baseline,
+        "seeds": str(list(plan.table.seeds)),
+        "variants": ", ".join(variant.label for variant in plan.variants),
+        "decide": ", ".join(plan.table.decide),
+        "file": str(plan.file),
+    }
+    try:
+        kept = {name: value for name, value in tags.items() if value}
+        return Parent(folder, experiment_of(plan), uri).begin(kept, parameters)
+    except Exception as error:  # whatever MLflow lets through must not stop the trials
+        say(f"{_reason(uri, error)}; the trials go on, and `ganlab sync {folder}` sends the rest later")
+        return None
+
+
+def send_report(folder: Path, uri: str, experiment: str | None) -> Path:
+    """Write the report and send it, making the parent run and its children's tags if need be; returns its folder.
+
+    Raises what MLflow raises, or `GanlabError`; the report is written first.
+    """
+    from ganlab.ablation.report import write_report
+    from ganlab.ablation.results import read_results
+    from ganlab.track.mlflow.parent import Parent
+
+    report = write_report(folder)
+    results = read_results(folder)
+    parent = Parent(folder, experiment or results.plan.name, uri)
+    parent.begin({"ganlab.ablation": results.plan.name, "ganlab.run_dir": str(folder)}, {})
+    parent.adopt([RunFolder(trial.path) for trial in results.trials if RunFolder.holds_run(trial.path)])
+    states = [trial.state for trial in results.trials]
+    state: State = "finished" if set(states) == {"finished"} else "failed" if "failed" in states else "interrupted"
+    parent.end(state, _means(results), [path for path in sorted(report.iterdir()) if path.is_file()])
+    return report
+
+
+def _means(results: Results) -> dict[str, float]:
+    """`mean/<metric>/<variant>` and `sd/...` over the finished trials, for charts of the parent run."""
+    values = {}
+    for metric in results.plan.metrics:
+        for variant in results.plan.variants:
+            last = [trial.last(metric.name) for trial in results.of(variant) if trial.finished]
+            numbers = [point.value for point in last if point is not None and math.isfinite(point.value)]
+            if numbers:
+                values[f"mean/{metric.name}/{variant.label}"] = statistics.mean(numbers)
+            if len(numbers) > 1:
+                values[f"sd/{metric.name}/{variant.label}"] = statistics.stdev(numbers)
+    return values
+
+
+def _note(plan: AblationPlan) -> str:
+    """What MLflow shows at the head of the run's page, in Markdown."""
+    rows = [f"* **{variant.label}**: {', '.join(variant.differences) or 'as the base'}" for variant in plan.variants]
+    return "\n\n".join([text for text in (plan.table.question, plan.table.note) if text] + ["\n".join(rows)])[:5000]
+
+
+def _reason(uri: str, error: Exception) -> str:
+    text = store.reason(error)
+    return text if isinstance(error, GanlabError) else f"MLflow at {store.without_password(uri)}: {text}"

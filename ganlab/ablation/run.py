@@ -1,0 +1,152 @@
+"""Carries out an ablation: trials that are not finished become jobs of an executor, and the rest is left as it is.
+
+The folders are all the state there is. A trial that is finished is never trained again, one that was interrupted or
+killed goes on from its checkpoint, and one that failed is tried again when the command is given again.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import attrs
+
+from ganlab.ablation import mirror
+from ganlab.ablation.folder import AblationFolder, same_recipe
+from ganlab.ablation.plan import AblationPlan, Trial
+from ganlab.ablation.report import write_report
+from ganlab.errors import GanlabError
+from ganlab.interfaces import Job
+from ganlab.track import store
+from ganlab.track.files import write_atomically
+
+Say = Callable[[str], None]
+MLFLOW_URI = "MLFLOW_TRACKING_URI"
+SAVED = (130, 143, -signal.SIGINT, -signal.SIGTERM)
+"""Exit codes of a trial that was asked to end; without -, it has saved."""
+
+
+class Watcher(Protocol):
+    """Told what becomes of the trials."""
+
+    def started(self, trial: Trial) -> None: ...
+    def ended(self, trial: Trial, state: Literal["finished", "stopped", "failed"], problem: str) -> None: ...
+
+
+@attrs.frozen
+class Outcome:
+    """How the trials stand in the end."""
+
+    finished: Sequence[Trial]
+    failed: Mapping[str, str]
+    """Folder of a trial to what went wrong."""
+    left: Sequence[Trial]
+    """Those that were stopped or not begun."""
+
+
+def carry_out(
+    plan: AblationPlan,
+    folder: AblationFolder,
+    *,
+    plugin_files: Sequence[Path],
+    ranks: int,
+    gpus: bool,
+    stop: Callable[[], int],
+    watcher: Watcher,
+    say: Say,
+) -> Outcome:
+    """Train every trial that is not finished. Raises `GanlabError` where none can be begun.
+
+    `gpus` says whether each rank of a trial needs a GPU of its own; `stop` returns the number of a signal once one
+    asked for the end.
+    """
+    executor = plan.executor.build()
+    folder.make()
+    with folder.lock():
+        folder.write(plan)
+        trials = same_recipe(plan.trials)
+        todo = [trial for trial in trials.values() if not folder.is_finished(trial)]
+        uri = mlflow_uri(plan)
+        parent = mirror.begin(plan, folder.path, uri, say) if uri and todo else None
+        jobs = {}
+        for trial in todo:
+            write_atomically(folder.recipe_path(trial), recipe_text(plan, trial, parent))
+            jobs[trial.folder] = _job(trial, folder, plugin_files, ranks, gpus, uri)
+        by_folder = {trial.folder: trial for trial in todo}
+        failed: dict[str, str] = {}
+
+        def ended(job: Job, code: int) -> None:
+            trial = by_folder[job.name]
+            problem = "" if code == 0 else _problem(folder, trial, code)
+            stopped = bool(stop()) and code in SAVED
+            if problem and not stopped:
+                failed[trial.folder] = problem
+            watcher.ended(trial, "stopped" if stopped else "failed" if problem else "finished", problem)
+
+        if jobs:
+            executor.run(
+                list(jobs.values()), started=lambda job: watcher.started(by_folder[job.name]), ended=ended, stop=stop
+            )
+        finished = [trial for trial in trials.values() if folder.is_finished(trial)]
+        left = [trial for trial in trials.values() if trial not in finished and trial.folder not in failed]
+        return Outcome(finished, failed, left)
+
+
+def conclude(folder: AblationFolder, uri: str, experiment: str, say: Say) -> Path:
+    """Write the report and send it to MLflow; returns the report's folder."""
+    if not uri:
+        return write_report(folder.path)
+    try:
+        return mirror.send_report(folder.path, uri, experiment)
+    except Exception as error:  # whatever MLflow lets through
+        say(f"{store.reason(error)}; `ganlab sync {folder.path}` sends the report later")
+        return folder.path / "report"
+
+
+def mlflow_uri(plan: AblationPlan) -> str:
+    """The store of all the trials, empty where the recipe wants none."""
+    track = plan.trials[0].loaded.recipe.track
+    return store.resolve_uri(track.uri) if track.mlflow else ""
+
+
+def recipe_text(plan: AblationPlan, trial: Trial, parent: str | None) -> str:
+    """The resolved recipe of a trial, with the tags by which MLflow finds it among the others."""
+    recipe = trial.loaded.recipe
+    tags = {**recipe.track.tags, **mirror.tags_of(plan, trial.variant, trial.seed, trial.id)}
+    if parent is not None:
+        tags[mirror.PARENT] = parent
+    track = attrs.evolve(recipe.track, tags=tags, experiment=mirror.experiment_of(plan))
+    return attrs.evolve(trial.loaded, recipe=attrs.evolve(recipe, track=track)).toml()
+
+
+def _job(trial: Trial, folder: AblationFolder, plugin_files: Sequence[Path], ranks: int, gpus: bool, uri: str) -> Job:
+    run_dir = str(folder.path / trial.folder)
+    words = ["run", str(folder.recipe_path(trial)), "--run-dir", run_dir, "--resume"]
+    words += ["--ranks", str(ranks)] if ranks > 1 else []
+    words += [word for file in plugin_files for word in ("--plugin", str(file.absolute()))]
+    track = trial.loaded.recipe.track
+    return Job(
+        name=trial.folder,
+        command=(sys.executable, "-m", "ganlab", *words),
+        log=str(folder.log_path(trial)),
+        threads=trial.loaded.recipe.run.threads * ranks,
+        gpus=ranks if gpus else 0,
+        # A worker elsewhere has another working folder, where it would make a store of its own.
+        environment={MLFLOW_URI: uri} if uri and track.uri is None else {},
+    )
+
+
+def _problem(folder: AblationFolder, trial: Trial, code: int) -> str:
+    """Why a trial's process did not end well, in a line."""
+    log = folder.log_path(trial)
+    try:
+        status = folder.trial(trial).status()
+        said = status.message if status is not None and status.state == "failed" else ""
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    except (OSError, GanlabError) as error:
+        said, lines = str(error), []
+    ending = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{ending}: {said or (lines[-1] if lines else 'nothing was said')} (log: {log})"
