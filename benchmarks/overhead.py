@@ -59,9 +59,12 @@ def measure_overhead(recipe: str, case: Case, *, iterations: int, device: str, m
         for optimizer in trainer.optimizers.values():
             undo.enter_context(mock.patch.object(optimizer, "step", watch.timed(optimizer.step)))
         trainer.listener = progress.show
-        nothing: Callable[..., None] = lambda *_: None
-        train(trainer, None, stop_requested=watch.iteration_done, stage_ended=nothing, measure=nothing)
+        train(trainer, None, stop_requested=watch.iteration_done, stage_ended=_nothing, measure=_nothing)
     return Overhead(watch.whole / iterations, watch.spent / iterations, iterations)
+
+
+def _nothing(*_: object) -> None:
+    """Takes no part in what is timed."""
 
 
 class _Watch:

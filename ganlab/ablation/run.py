@@ -18,6 +18,7 @@ from ganlab.ablation import mirror
 from ganlab.ablation.folder import AblationFolder, same_recipe
 from ganlab.ablation.plan import AblationPlan, Trial
 from ganlab.ablation.report import write_report
+from ganlab.ablation.results import read_results
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Job
 from ganlab.track import store
@@ -104,6 +105,17 @@ def conclude(folder: AblationFolder, uri: str, experiment: str, say: Say) -> Pat
     except Exception as error:  # whatever MLflow lets through
         say(f"{store.reason(error)}; `ganlab sync {folder.path}` sends the report later")
         return folder.path / "report"
+
+
+def unmeasured(folder: AblationFolder) -> list[str]:
+    """`<folder>: <name>` for each value to decide by that a finished trial lacks: it was asked for only afterwards."""
+    results = read_results(folder.path)
+    return [
+        f"{trial.planned.folder}: {metric.name}"
+        for trial in results.trials
+        for metric in results.plan.metrics
+        if trial.finished and trial.last(metric.name) is None
+    ]
 
 
 def mlflow_uri(plan: AblationPlan) -> str:

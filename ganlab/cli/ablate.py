@@ -81,7 +81,7 @@ def _carry_out(
 ) -> int:
     from ganlab.ablation import mirror
     from ganlab.ablation.folder import same_recipe
-    from ganlab.ablation.run import carry_out, conclude, mlflow_uri
+    from ganlab.ablation.run import carry_out, conclude, mlflow_uri, unmeasured
     from ganlab.cli.ablation_progress import AblationProgress
     from ganlab.train.stop import listening_for_stop
 
@@ -100,6 +100,9 @@ def _carry_out(
         report = conclude(folder, mlflow_uri(plan), mirror.experiment_of(plan), progress.say)
     for name, problem in outcome.failed.items():
         click.echo(f"ganlab: {name}: {problem}", err=True)
+    if lacking := unmeasured(folder):
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        click.echo(f"ganlab: not measured: {lacking[0]}{more}; `ganlab evaluate` does it on the run folders", err=True)
     done = f"{len(outcome.finished)} of {len(trials)} trials are finished"
     click.echo(f"{done}\nreport: {report / 'index.html'}")
     if stop():

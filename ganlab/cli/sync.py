@@ -22,8 +22,8 @@ def sync(run_dirs: tuple[Path, ...], uri: str | None, plugin_files: tuple[Path, 
     """Send MLflow what it does not have yet of the runs in RUN_DIR...
 
     Nothing is sent twice, so it may be called at any time and again after a failure. A run goes to --uri, else to
-    the `[track] uri` of its recipe, else to MLFLOW_TRACKING_URI, else to the store it was last sent to. Of the folder of
-    an ablation, all trials and the report are sent.
+    the `[track] uri` of its recipe, else to MLFLOW_TRACKING_URI, else to the store it was last sent to.
+    Of the folder of an ablation, all trials and the report are sent.
 
     \b
       ganlab sync runs/pggan/20260101-120000

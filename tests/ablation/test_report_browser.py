@@ -11,6 +11,7 @@ import pytest
 
 from ganlab.ablation.report import write_report
 
+from .. import chromium
 from .made import make_ablation
 
 pytestmark = pytest.mark.browser
@@ -32,17 +33,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Headless Chromium at the page, with every name and address but files unreachable."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "window-size=1300,1400"):
-        options.add_argument(f"--{flag}")
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND")
-    options.add_argument("--proxy-server=127.0.0.1:9")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    driver = chromium.start(
+        tmp_path_factory.mktemp("profile"),
+        "window-size=1300,1400",
+        "host-resolver-rules=MAP * ~NOTFOUND",
+        "proxy-server=127.0.0.1:9",
+        **{"goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}},
+    )
     driver.get((folder / "report" / "index.html").as_uri())
     yield driver
     driver.quit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import typing
 from functools import cache
@@ -104,9 +105,9 @@ def is_known(code: str, page: Page) -> bool:
         return code.split(maxsplit=1)[0] in {o for c in names.command_names().values() for o in names.options(c)}
     if hook := re.match(r"register_\w+", code):
         return hook.group() in HOOKS
-    if re.fullmatch(r"\[\[?[a-z.]+\]\]?", code):
+    if re.fullmatch(r"\[\[?[a-z.]+(NAME)?[a-z.]*\]\]?", code):
         return names.is_key(code.strip("[]"))
-    if assignment := re.fullmatch(r"([\w.]+) ?= ?(.+)", code):
+    if assignment := re.fullmatch(r'"?([\w.]+)"? ?= ?(.+)', code):
         return is_assignable(assignment.group(1), assignment.group(2), examples)
     if re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", code) and is_in_a_recipe(code):
         return names.is_key(code)
@@ -134,7 +135,7 @@ def is_assignable(key: str, value: str, examples: str) -> bool:
 def is_in_a_recipe(code: str) -> bool:
     """Whether a dotted name begins with a table or component of recipes, and is no file."""
     head, _, last = code.partition(".")
-    return head in {*names.tables(), *names.recipe_slots()} and last not in ("safetensors", "json", "jsonl")
+    return head in {*names.tables(), *names.recipe_slots(), "ablation"} and last not in ("safetensors", "json", "jsonl")
 
 
 def problem_with_command(words: list[str]) -> str | None:
@@ -227,10 +228,11 @@ def shown_default(attribute: attrs.Attribute[typing.Any]) -> str:
         return "required"
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, which attrs' stubs call a function
         default = default.factory()
-    if default == {}:
-        return "`{}`"
-    value = list(default) if isinstance(default, tuple) else default
-    return f"`{tomli_w.dumps({'value': value}).removeprefix('value = ').strip()}`"
+    if default is None:
+        return "none"
+    if default == {} or isinstance(default, tuple):
+        return f"`{json.dumps(default)}`"
+    return f"`{tomli_w.dumps({'value': default}).removeprefix('value = ').strip()}`"
 
 
 def test_every_component_is_listed_with_all_its_parameters() -> None:

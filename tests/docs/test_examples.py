@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from click.testing import CliRunner
 
 import ganlab
+from ganlab.ablation.plan import holds_ablation, plan_ablation
 from ganlab.cli import cli
 from ganlab.errors import GanlabError
 from ganlab.interfaces import KINDS, ImageShape
@@ -46,7 +48,15 @@ def test_command_lines_parse(page: Page, command: Command) -> None:
 def test_recipes_load(page: Page, tmp_path: Path) -> None:
     files = write_page(page, tmp_path)
     for name in (name for name in files if name.endswith(".toml")):
-        assert ganlab.load_recipe(files[name], (), names.catalog()).recipe is not None
+        check(files[name], (), names.catalog())
+
+
+def check(file: Path, overrides: Sequence[str], catalog: ganlab.Catalog) -> None:
+    """A recipe or an ablation is right; raises what the command line would say."""
+    if holds_ablation(file):
+        assert plan_ablation(file, overrides, catalog).trials
+    else:
+        assert ganlab.load_recipe(file, overrides, catalog).recipe is not None
 
 
 @pytest.mark.parametrize("page", WITH_PLUGINS, ids=lambda page: page.path.name)
@@ -190,4 +200,4 @@ def test_overrides_of_shown_commands_are_right(page: Page, command: Command, tmp
     if "loss=ragan" in command.words and not plugins:  # the installed one
         plugins = [tmp_path / "ragan.py"]
     catalog = ganlab.load_plugins(plugins) if plugins else names.catalog()
-    assert ganlab.load_recipe(tmp_path / recipe, command.values_of("--set"), catalog).recipe is not None
+    check(tmp_path / recipe, command.values_of("--set"), catalog)

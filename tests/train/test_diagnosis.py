@@ -76,7 +76,7 @@ def test_what_lasts_is_found_at_the_third_report_and_said_once(name: str, change
 
 
 def test_nothing_that_settles_is_found_within_the_grace() -> None:
-    early = dict.fromkeys(("diversity", "gradient_norm/generator", "loss/discriminator"), 0.0)
+    early: dict[str, float | None] = dict.fromkeys(("diversity", "gradient_norm/generator", "loss/discriminator"), 0.0)
     assert names(journal(*[early] * (len(SETTLED) - 1))) == []
     assert len(names(journal(*[early] * (len(SETTLED) + IN_A_ROW)))) == 3
 
@@ -226,10 +226,10 @@ def test_a_run_that_is_not_diagnosed_measures_and_finds_nothing(tmp_path: Path) 
     "overrides",
     [
         (),
-        ("loss=hinge",),
-        ("loss=non-saturating", "regularizers=['r1']"),
-        ("loss=lsgan", "discriminator.noise=multiplicative-noise"),
-        ("loss=wgan", *CLIPPED[1:]),
+        pytest.param(("loss=hinge",), marks=pytest.mark.slow),
+        pytest.param(("loss=non-saturating", "regularizers=['r1']"), marks=pytest.mark.slow),
+        pytest.param(("loss=lsgan", "discriminator.noise=multiplicative-noise"), marks=pytest.mark.slow),
+        pytest.param(("loss=wgan", *CLIPPED[1:]), marks=pytest.mark.slow),
     ],
     ids=["wgan-gp", "hinge", "non-saturating, r1", "lsgan", "wgan"],
 )
