@@ -24,3 +24,14 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     driver = chromium.start(tmp_path / "profile")
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Ray cluster of two machines with one CPU each."""
+    pytest.importorskip("ray")
+    from .clusters import two_machines
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with two_machines() as made:
+        yield made

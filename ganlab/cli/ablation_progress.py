@@ -30,6 +30,7 @@ class _Row:
     state: str = "waiting"
     problem: str = ""
     last: Entry | None = None
+    """Of its reports; metrics have lines of their own."""
     decided: float | None = None
     """Last value of the metric that decides."""
 
@@ -92,7 +93,7 @@ class AblationProgress:
         except GanlabError:  # the trial itself says so
             return
         for entry in new:
-            row.last = entry
+            row.last = entry if "growth/resolution" in entry.values else row.last
             row.decided = entry.values.get(self._plan.table.decide[0], row.decided)
 
     def _table(self) -> RenderableType:
@@ -113,10 +114,8 @@ class AblationProgress:
         images = level = rate = ""
         if row.last is not None:
             images = f"{min(row.last.images_shown, total):,} of {total:,}"
-            values = row.last.values
-            if "growth/resolution" in values:
-                fade = values.get("growth/fade", 1.0)
-                level = f"{values['growth/resolution']:.0f}" + ("" if fade >= 1 else f" fading in {fade:.0%}")
+            fade = row.last.values.get("growth/fade", 1.0)
+            level = f"{row.last.values['growth/resolution']:.0f}" + ("" if fade >= 1 else f" fading in {fade:.0%}")
             if row.state == "running" and "images_per_second" in row.last.time:
                 rate = f"{row.last.time['images_per_second']:,.0f}"
         decided = "" if row.decided is None else f"{row.decided:.4g}"

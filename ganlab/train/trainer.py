@@ -93,7 +93,7 @@ class Trainer(Updates):
         if not self.recipe.track.diagnose:
             return {}
         assert self._reals is not None, "a report follows an update"
-        reals = self._whole(self._reals)
+        reals = self.sharing.whole(self._reals)
         if not self.ranks.first:
             return {}
         if self._measured is None:
@@ -105,7 +105,7 @@ class Trainer(Updates):
                 device=self.device,
                 autocast=self._autocast,
             )
-        with self._whole_seen():
+        with self.sharing.whole_seen():
             return {**gap(values), **self._measured.measure(stage, reals)}
 
     def leave_out(self, seconds: float) -> None:

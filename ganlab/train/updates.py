@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,12 +15,13 @@ from ganlab.recipe.schema import Recipe
 from ganlab.train.average import Average
 from ganlab.train.capture import Capturable, Captures, Recorder, obstacle_to_capture
 from ganlab.train.devices import autocast
-from ganlab.train.division import Division, comparing_modules, share_of
+from ganlab.train.division import Division
 from ganlab.train.draws import Draws, draw_pass, on_device
 from ganlab.train.gradients import Part, WholeMinibatch
 from ganlab.train.players import Players
-from ganlab.train.ranks import ALONE, Exchange, Ranks
+from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales, unchanged_where
+from ganlab.train.sharing import Sharing
 from ganlab.train.signs import is_due, tallied, with_norm
 from ganlab.train.step import (
     Autocast,
@@ -58,6 +55,7 @@ class Updates:
     listener: Listener = attrs.field(default=lambda stage, images_shown, values: None)
     ranks: Ranks = ALONE
     whole: WholeMinibatch = attrs.field(init=False)
+    sharing: Sharing = attrs.field(init=False)
     optimizers: dict[str, torch.optim.Optimizer] = attrs.field(init=False)
     tally: Tally = attrs.field(init=False)
     supply: Supply = attrs.field(init=False)
@@ -69,12 +67,6 @@ class Updates:
     _stage: Stage | None = attrs.field(init=False, default=None)
     _fade: Tensor = attrs.field(init=False)
     _reals: Tensor | None = attrs.field(init=False, default=None)
-    _division: Division = attrs.field(init=False)
-    _comparing: Mapping[str, Any] = attrs.field(init=False)
-    """Modules that compare samples."""
-    _rows: npt.NDArray[np.int64] | None = attrs.field(init=False, default=None)
-    """This rank's samples of the minibatch, where it is divided."""
-    _minibatch: int = attrs.field(init=False, default=0)
     _autocast: Autocast = attrs.field(init=False)
     _passes: Passes = attrs.field(init=False)
     _average: Average = attrs.field(init=False)
@@ -86,14 +78,14 @@ class Updates:
             "discriminator": self.recipe.optimizer.build(self.players.discriminator.parameters()),
         }
         micro_batches = self.recipe.run.micro_batches
-        self._division = Division(self.ranks.size, self.ranks.rank, micro_batches)
-        self._comparing = comparing_modules(self.players)
+        division = Division(self.ranks.size, self.ranks.rank, micro_batches)
+        self.sharing = Sharing(self.players, self.ranks, division, self.device)
         networks = {"generator": self.players.generator, "discriminator": self.players.discriminator}
         self.whole = WholeMinibatch(networks, self.ranks, micro_batches, self.device)
         self.tally = Tally(self.device)
         self.supply = Supply(self.recipe, self.images, self.schedule, self.feed, self.device)
-        if self._division.parts > 1:
-            self.supply.rows_of = lambda minibatch: share_of(self._division, minibatch, self._comparing).rows
+        if self.sharing.divides:
+            self.supply.rows_of = self.sharing.rows_of
         self._fade = torch.ones((), device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
         self._average = Average(self.players.averaged, self.players.generator)
@@ -106,8 +98,7 @@ class Updates:
             return
         self._stage = stage
         self._fade.fill_(stage.fade)
-        if self._division.parts > 1 and stage.minibatch != self._minibatch:
-            self._divide(stage.minibatch)
+        self.sharing.enter(stage.minibatch)
         rates = {"generator": stage.generator_learning_rate, "discriminator": stage.discriminator_learning_rate}
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -189,7 +180,7 @@ class Updates:
 
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
         self._batch_began = images_shown
-        reals, labels = self.supply.next(stage, images_shown, self._rows)
+        reals, labels = self.supply.next(stage, images_shown, self.sharing.rows)
         self._reals = reals
         if images_shown == 0 and hasattr(self.players.discriminator, "start_from"):
             self._start_from(reals)
@@ -197,42 +188,17 @@ class Updates:
 
     def _start_from(self, reals: Tensor) -> None:
         """Show the discriminator the whole first minibatch, in its order, on every rank."""
-        whole = self._whole(reals)
-        with self._whole_seen():
+        whole = self.sharing.whole(reals)
+        with self.sharing.whole_seen():
             self.players.discriminator.start_from(whole)
-
-    @contextmanager
-    def _whole_seen(self) -> Iterator[None]:
-        """While inside, modules that compare samples are shown whole minibatches and ask no other rank."""
-        self._set_exchange(None)
-        yield
-        if self._rows is not None:
-            self._divide(self._minibatch)
-
-    def _whole(self, own: Tensor) -> Tensor:
-        """The whole minibatch in its order, of which each rank has its `own` samples."""
-        if self._rows is None:
-            return own
-        return self.ranks.in_order(own, on_device(torch.from_numpy(self._rows), self.device))
-
-    def _divide(self, minibatch: int) -> None:
-        """Find this rank's share of minibatches of so many, and who must ask others about the rest."""
-        share = share_of(self._division, minibatch, self._comparing)
-        self._rows, self._minibatch = share.rows, minibatch
-        self._set_exchange(Exchange(self.ranks) if share.exchanged else None)
-
-    def _set_exchange(self, exchange: Exchange | None) -> None:
-        for module in self._comparing.values():
-            if hasattr(module, "exchange"):
-                module.exchange = exchange
 
     def _random_labels(self, stage: Stage, images_shown: int) -> Tensor | None:
         if not self.images.label_size:
             return None
         source = generator(self.recipe.run.seed, "generator/labels", images_shown)
         indices = source.integers(0, self.source.count, stage.minibatch)
-        if self._rows is not None:
-            indices = indices[self._rows]
+        if self.sharing.rows is not None:
+            indices = indices[self.sharing.rows]
         return on_device(torch.from_numpy(self.source.labels(indices)), self.device)
 
     def _draws(self, purpose: str, stage: Stage, images_shown: int) -> Draws:
@@ -244,7 +210,7 @@ class Updates:
             latent_size=self.players.generator.latent_size,
             noise_channels=self.players.discriminator.noise_channels(stage.resolution),
             device=self.device,
-            rows=self._rows,
+            rows=self.sharing.rows,
         )
 
     def _loss_scale(self, player: str) -> Tensor | None:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +17,13 @@ from ganlab.interfaces import Job
 from ganlab.track.folder import RunFolder
 from ganlab_executors.components import Local, Ray
 
+from ..clusters import raylet
 from ..train.tiny import TINY, assert_equal_runs, write_recipe
 from .test_ending import lines, training
 from .work import HOLDS, Told, is_alive, job, log, wait_until
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks through /proc")]
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster of two machines with one CPU each; this process runs on a third, without any."""
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-    made.small = small
-    made.nodes = [made.add_node(num_cpus=1, **small) for _ in range(2)]
-    yield made
-    ray.shutdown()
-    made.shutdown()
-
-
-def raylet(node: Any) -> int:
-    """The process id of the machine's raylet."""
-    return int(node.all_processes["raylet"][0].process.pid)
 
 
 def executor(cluster: Any, **settings: Any) -> Any:
