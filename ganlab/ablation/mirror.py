@@ -8,17 +8,20 @@ from __future__ import annotations
 import math
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganlab.errors import GanlabError
-from ganlab.track import store
+from ganlab.recipe.tracking import of_recipe
+from ganlab.track import sent, store
 from ganlab.track.folder import RunFolder, State
 
 if TYPE_CHECKING:
     from ganlab.ablation.plan import AblationPlan
     from ganlab.ablation.results import Results
+    from ganlab.plugins import Catalog
 
 Say = Callable[[str], None]
 PARENT = "mlflow.parentRunId"
@@ -70,6 +73,21 @@ def begin(plan: AblationPlan, folder: Path, uri: str, say: Say) -> str | None:
     except Exception as error:  # whatever MLflow lets through must not stop the trials
         say(f"{_reason(uri, error)}; the trials go on, and `ganlab sync {folder}` sends the rest later")
         return None
+
+
+def send_rest(trials: Sequence[RunFolder], uri: str, catalog: Catalog, say: Say) -> None:
+    """Send what trials could not while they ran: many processes at once are slow, and none waits for MLflow long."""
+    from ganlab.track.mlflow.delivery import Delivery
+    from ganlab.track.mlflow.mirror import sending
+    from ganlab.train.export import load_generator
+
+    for folder in trials:
+        status, known = folder.status(), sent.load(folder.path, uri)
+        if status is None or status.state == "running" or (known is not None and known.state == status.state):
+            continue
+        with sending(folder).acquire(timeout=10):
+            make = partial(load_generator, catalog=catalog)
+            Delivery(folder, of_recipe(folder.recipe()), uri, make, say=say).deliver(with_model=True)
 
 
 def send_report(folder: Path, uri: str, experiment: str | None) -> Path:

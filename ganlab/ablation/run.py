@@ -96,15 +96,18 @@ def carry_out(
         return Outcome(finished, failed, left)
 
 
-def conclude(folder: AblationFolder, uri: str, experiment: str, say: Say) -> Path:
-    """Write the report and send it to MLflow; returns the report's folder."""
+def conclude(plan: AblationPlan, folder: AblationFolder, say: Say) -> Path:
+    """Write the report and bring MLflow up to date with all of it; returns the report's folder."""
+    uri = mlflow_uri(plan)
     if not uri:
         return write_report(folder.path)
+    begun = [folder.trial(trial) for trial in same_recipe(plan.trials).values() if folder.trial(trial).status()]
     try:
-        return mirror.send_report(folder.path, uri, experiment)
+        mirror.send_rest(begun, uri, plan.trials[0].loaded.catalog, say)
+        return mirror.send_report(folder.path, uri, mirror.experiment_of(plan))
     except Exception as error:  # whatever MLflow lets through
-        say(f"{store.reason(error)}; `ganlab sync {folder.path}` sends the report later")
-        return folder.path / "report"
+        say(f"{store.reason(error)}; `ganlab sync {folder.path}` sends the rest later")
+        return write_report(folder.path)
 
 
 def unmeasured(folder: AblationFolder) -> list[str]:

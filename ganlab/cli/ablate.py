@@ -79,9 +79,8 @@ def ablate(
 def _carry_out(
     plan: AblationPlan, folder: AblationFolder, plugin_files: tuple[Path, ...], ranks: int, quiet: bool
 ) -> int:
-    from ganlab.ablation import mirror
     from ganlab.ablation.folder import same_recipe
-    from ganlab.ablation.run import carry_out, conclude, mlflow_uri, unmeasured
+    from ganlab.ablation.run import carry_out, conclude, unmeasured
     from ganlab.cli.ablation_progress import AblationProgress
     from ganlab.train.stop import listening_for_stop
 
@@ -97,7 +96,7 @@ def _carry_out(
             watcher=progress,
             say=progress.say,
         )
-        report = conclude(folder, mlflow_uri(plan), mirror.experiment_of(plan), progress.say)
+        report = conclude(plan, folder, progress.say)
     for name, problem in outcome.failed.items():
         click.echo(f"ganlab: {name}: {problem}", err=True)
     if lacking := unmeasured(folder):
