@@ -38,7 +38,7 @@ class Trial:
     @property
     def folder(self) -> str:
         """Name of its run folder, `spatial-s0-1a2b3c4d`."""
-        slug = re.sub(r"[^\w.+-]+", "-", self.variant).strip("-.")[:40] or "variant"
+        slug = re.sub(r"[^\w.+-]+", "-", self.variant.replace("*", "-star")).strip("-.")[:40] or "variant"
         return f"{slug}-s{self.seed}-{self.id}"
 
 
