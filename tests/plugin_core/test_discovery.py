@@ -18,6 +18,7 @@ from .conftest import Site
 
 OURS = [
     "ganlab:datasets",
+    "ganlab:executors",
     "ganlab:layers",
     "ganlab:losses",
     "ganlab:metrics",

@@ -261,7 +261,7 @@ MISSING = [
         "a metric's name",
         "[[metrics]]  # <-\ncount = 64",
         "metrics.0.name",
-        "missing; it names the metric (known: ms-ssi",
+        "missing; it names the metric (known: frechet-distance, inception-score",
     ),
     alone(
         "the base",
