@@ -21,8 +21,18 @@ DIGEST_LENGTH = 36
 
 
 def parameters(recipe: Mapping[str, Any]) -> dict[str, str]:
-    """Key path such as `loss.gp_weight` to value, for every scalar and every short list of scalars in a recipe."""
-    listed = _flat(recipe, "")
+    """Key path such as `loss.gp_weight` to value, for every scalar and every short list of scalars in a recipe.
+
+    What an ablation varies, `ablation.variant` and `ablation.vary.<axis>`, is there as well, from the run's tags: MLflow
+    draws parameters side by side, and tags nowhere.
+    """
+    tags = recipe.get("track", {}).get("tags", {})
+    varied = {
+        key.replace("ganlab.", "ablation.", 1): str(value)
+        for key, value in tags.items()
+        if key == "ganlab.variant" or key.startswith("ganlab.vary.")
+    }
+    listed = [*varied.items(), *_flat(recipe, "")]
     return {
         name(key): value for key, value in listed if len(value) <= LONGEST_VALUE and not key.startswith("track.tags.")
     }

@@ -67,3 +67,12 @@ def test_the_data_set_is_described_within_mlflows_limits():
     assert json.loads(told["source"]) == {"uri": "/data/faces"}
     assert json.loads(told["profile"]) == facts
     assert describe.dataset({}) is None
+
+
+def test_what_an_ablation_varies_becomes_parameters_and_other_tags_do_not():
+    tags = {"ganlab.variant": "flat", "ganlab.vary.discriminator.stddev": "flat", "mlflow.parentRunId": "abc"}
+    assert describe.parameters({"track": {"samples": 4, "tags": tags}}) == {
+        "ablation.variant": "flat",
+        "ablation.vary.discriminator.stddev": "flat",
+        "track.samples": "4",
+    }
