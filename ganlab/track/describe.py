@@ -23,8 +23,8 @@ DIGEST_LENGTH = 36
 def parameters(recipe: Mapping[str, Any]) -> dict[str, str]:
     """Key path such as `loss.gp_weight` to value, for every scalar and every short list of scalars in a recipe.
 
-    What an ablation varies, `ablation.variant` and `ablation.vary.<axis>`, is there as well, from the run's tags: MLflow
-    draws parameters side by side, and tags nowhere.
+    What an ablation varies, `ablation.variant` and `ablation.vary.<axis>`, is there as well, from the run's tags:
+    MLflow draws parameters side by side, and tags nowhere.
     """
     tags = recipe.get("track", {}).get("tags", {})
     varied = {
