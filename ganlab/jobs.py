@@ -75,8 +75,8 @@ def safe_path() -> dict[str, str]:
 
 
 def note(job: Job, text: str) -> None:
-    """Add a line of ganlab's own to a job's log."""
-    with _opened(job) as log:
+    """Add a line of ganlab's own to a job's log, if the disk takes it: no other job may suffer from that."""
+    with contextlib.suppress(OSError), _opened(job) as log:
         log.write(f"ganlab: {text}\n".encode())
 
 

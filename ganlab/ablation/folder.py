@@ -59,24 +59,54 @@ class AblationFolder:
         except OSError as error:
             raise RunError(f"cannot lock {self.path}: {error.strerror or error}") from error
 
+    def name(self, trial: Trial) -> str:
+        """Name of a trial's run folder: one of its id that is there, whatever its label was, else a new one."""
+        there = sorted(self.path.glob(f"*-s{trial.seed}-{trial.id}"))
+        return there[0].name if there else trial.folder
+
     def trial(self, trial: Trial) -> RunFolder:
         """The run folder of a trial, whether it was begun or not."""
-        return RunFolder(self.path / trial.folder)
+        return RunFolder(self.path / self.name(trial))
 
     def recipe_path(self, trial: Trial) -> Path:
-        return self.path / "recipes" / f"{trial.folder}.toml"
+        """The resolved recipe that a trial is started with."""
+        return self.path / "recipes" / f"{self.name(trial)}.toml"
 
     def log_path(self, trial: Trial) -> Path:
-        return self.path / "logs" / f"{trial.folder}.log"
+        """What a trial printed."""
+        return self.path / "logs" / f"{self.name(trial)}.log"
+
+    def state(self, trial: Trial) -> str:
+        """running, finished, interrupted or failed; "not begun", or "damaged" where its folder cannot be read."""
+        try:
+            status = self.trial(trial).status()
+        except RunError:
+            return "damaged"
+        return "not begun" if status is None else status.state
 
     def is_finished(self, trial: Trial) -> bool:
-        """Whether a trial was trained to its end. Raises `RunError` if its folder is damaged."""
-        status = self.trial(trial).status()
-        return status is not None and status.state == "finished"
+        """Whether a trial was trained to its end."""
+        return self.state(trial) == "finished"
+
+    def refuse_other(self, plan: AblationPlan) -> None:
+        """Raise `RunError` if another ablation was begun in the folder, or trials were measured in another way."""
+        try:
+            before = read_json(self.path / FILE)
+        except RunError:  # it is written anew
+            before = {}
+        theirs, ours = (str(before.get("name")), Path(str(before.get("file"))).name), (plan.name, plan.file.name)
+        if before and theirs != ours:
+            raise RunError(f"{self.path} holds the ablation {theirs[0]} of {theirs[1]}; give another folder with --dir")
+        for trial in same_recipe(plan.trials).values():
+            if self.is_finished(trial) and (changed := _measured_otherwise(self.trial(trial), trial)):
+                text = (
+                    f"{self.name(trial)} is finished, and {changed} was measured in another way than is asked for now"
+                )
+                raise RunError(f"{text}; undo that, give the metric a `label`, or give another folder with --dir")
 
     def write(self, plan: AblationPlan) -> None:
         """Keep what is planned, for reports."""
-        before = self._before()
+        before, shared = self._before(), same_recipe(plan.trials)
         provenance = {
             "ganlab": version("ganlab"),
             "torch": version("torch"),
@@ -97,7 +127,10 @@ class AblationFolder:
             "axes": list(plan.variants[0].values),
             "seeds": list(plan.table.seeds),
             "variants": [_variant(variant) for variant in plan.variants],
-            "trials": [_trial(trial, plan.trials) for trial in plan.trials],
+            "trials": [
+                {"id": trial.id, "variant": trial.variant, "seed": trial.seed, "folder": self.name(shared[trial.id])}
+                for trial in plan.trials
+            ],
             "provenance": provenance,
         }
         write_atomically(self.path / FILE, json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
@@ -140,10 +173,18 @@ def _variant(variant: PlannedVariant) -> dict[str, Any]:
     }
 
 
-def _trial(trial: Trial, trials: Sequence[Trial]) -> dict[str, Any]:
+def _measured_otherwise(folder: RunFolder, trial: Trial) -> str:
+    """The metric that a finished trial was measured by with other parameters; empty if there is none."""
+    before = _definitions(folder.recipe().get("metrics", []))
+    now = _definitions(trial.loaded.plain()["metrics"])
+    return next((metric[0] for metric in now if metric in before and before[metric] != now[metric]), "")
+
+
+def _definitions(tables: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Metric and label to what decides its values."""
     return {
-        "id": trial.id,
-        "variant": trial.variant,
-        "seed": trial.seed,
-        "folder": same_recipe(trials)[trial.id].folder,
+        (str(table["name"]), str(table.get("label", table.get("averaged", True)))): {
+            key: value for key, value in table.items() if key != "every_images"
+        }
+        for table in tables
     }

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ganlab.ablation.results import Plan, Results, read_plan, read_results
 from ganlab.errors import GanlabError
 from ganlab.recipe.tracking import of_recipe
 from ganlab.track import sent, store
@@ -20,7 +21,6 @@ from ganlab.track.folder import RunFolder, State
 
 if TYPE_CHECKING:
     from ganlab.ablation.plan import AblationPlan
-    from ganlab.ablation.results import Results
     from ganlab.plugins import Catalog
 
 Say = Callable[[str], None]
@@ -47,32 +47,35 @@ def experiment_of(plan: AblationPlan) -> str:
     return named or os.environ.get("MLFLOW_EXPERIMENT_NAME") or plan.name
 
 
-def begin(plan: AblationPlan, folder: Path, uri: str, say: Say) -> str | None:
-    """Make the parent run and the store if need be; None, and said so, where MLflow cannot be reached."""
+def begin(folder: Path, experiment: str, uri: str, say: Say) -> str | None:
+    """Make the parent run, and the store if need be; None, and said so, where MLflow cannot be reached."""
     from ganlab.track.mlflow.parent import Parent
 
-    tags = {
-        "ganlab.ablation": plan.name,
-        "ganlab.question": plan.table.question,
-        "ganlab.scale": plan.scale or "full",
-        "ganlab.run_dir": str(folder),
-        "mlflow.note.content": _note(plan),
-        "mlflow.source.name": f"ganlab ablate {plan.file}",
-        "mlflow.source.type": "LOCAL",
-    }
-    parameters = {
-        "baseline": plan.baseline,
-        "seeds": str(list(plan.table.seeds)),
-        "variants": ", ".join(variant.label for variant in plan.variants),
-        "decide": ", ".join(plan.table.decide),
-        "file": str(plan.file),
-    }
     try:
-        kept = {name: value for name, value in tags.items() if value}
-        return Parent(folder, experiment_of(plan), uri).begin(kept, parameters)
+        return Parent(folder, experiment, uri).begin(_parent_tags(read_plan(folder), folder))
     except Exception as error:  # whatever MLflow lets through must not stop the trials
         say(f"{_reason(uri, error)}; the trials go on, and `ganlab sync {folder}` sends the rest later")
         return None
+
+
+def _parent_tags(plan: Plan, folder: Path) -> dict[str, str]:
+    """All there is to say of an ablation; tags and no parameters, as seeds and variants may be added."""
+    rows = [f"* **{variant.label}**: {', '.join(variant.differences) or 'as the base'}" for variant in plan.variants]
+    note = "\n\n".join([text for text in (plan.question, plan.note) if text] + ["\n".join(rows)])
+    tags = {
+        "ganlab.ablation": plan.name,
+        "ganlab.question": plan.question,
+        "ganlab.scale": plan.scale or "full",
+        "ganlab.seeds": ", ".join(map(str, plan.seeds)),
+        "ganlab.variants": ", ".join(variant.label for variant in plan.variants),
+        "ganlab.baseline": plan.baseline,
+        "ganlab.decide": ", ".join(metric.name for metric in plan.metrics),
+        "ganlab.run_dir": str(folder),
+        "mlflow.note.content": note,
+        "mlflow.source.name": f"ganlab ablate {plan.file}",
+        "mlflow.source.type": "LOCAL",
+    }
+    return {name: value[:5000] for name, value in tags.items() if value}
 
 
 def send_rest(trials: Sequence[RunFolder], uri: str, catalog: Catalog, say: Say) -> None:
@@ -96,13 +99,12 @@ def send_report(folder: Path, uri: str, experiment: str | None) -> Path:
     Raises what MLflow raises, or `GanlabError`; the report is written first.
     """
     from ganlab.ablation.report import write_report
-    from ganlab.ablation.results import read_results
     from ganlab.track.mlflow.parent import Parent
 
     report = write_report(folder)
     results = read_results(folder)
     parent = Parent(folder, experiment or results.plan.name, uri)
-    parent.begin({"ganlab.ablation": results.plan.name, "ganlab.run_dir": str(folder)}, {})
+    parent.begin(_parent_tags(results.plan, folder))
     parent.adopt([RunFolder(trial.path) for trial in results.trials if RunFolder.holds_run(trial.path)])
     states = [trial.state for trial in results.trials]
     state: State = "finished" if set(states) == {"finished"} else "failed" if "failed" in states else "interrupted"
@@ -122,12 +124,6 @@ def _means(results: Results) -> dict[str, float]:
             if len(numbers) > 1:
                 values[f"sd/{metric.name}/{variant.label}"] = statistics.stdev(numbers)
     return values
-
-
-def _note(plan: AblationPlan) -> str:
-    """What MLflow shows at the head of the run's page, in Markdown."""
-    rows = [f"* **{variant.label}**: {', '.join(variant.differences) or 'as the base'}" for variant in plan.variants]
-    return "\n\n".join([text for text in (plan.table.question, plan.table.note) if text] + ["\n".join(rows)])[:5000]
 
 
 def _reason(uri: str, error: Exception) -> str:

@@ -18,9 +18,10 @@ from ganlab.interfaces import Executor
 from ganlab.plain import plain_component
 from ganlab.plugins import Catalog
 from ganlab.problems import KeyPath, Problems, dotted
-from ganlab.recipe import LoadedRecipe, checked_recipe, differences, digest, name_of
+from ganlab.recipe import LoadedRecipe, checked_recipe, differences, digest, flat, name_of
 from ganlab.recipe.document import Document, merge, override, read_document
-from ganlab.recipe.parts import settled, without
+from ganlab.recipe.parts import SCALE_KEYS, root_of, settled, without
+from ganlab.registry import suggestion
 
 ID_LENGTH = 8
 
@@ -37,7 +38,7 @@ class Trial:
 
     @property
     def folder(self) -> str:
-        """Name of its run folder, `spatial-s0-1a2b3c4d`."""
+        """Name of its run folder, `spatial-s0-1a2b3c4d`, unless one of its id is there under another label."""
         slug = re.sub(r"[^\w.+-]+", "-", self.variant.replace("*", "-star")).strip("-.")[:40] or "variant"
         return f"{slug}-s{self.seed}-{self.id}"
 
@@ -89,18 +90,20 @@ def plan_ablation(file: Path, overrides: Sequence[str], catalog: Catalog) -> Abl
     Overrides of `scale` and `ablation` change the ablation; all others are merged over every variant.
     Raises `RecipeError` with one line for every problem: file, line, key, remedy.
     """
-    own = [text for text in overrides if re.match(r"\s*(ablation|scale|scales)\s*[.=]", text)]
+    own = [text for text in overrides if root_of(text) in ("ablation", *SCALE_KEYS)]
     rest = [text for text in overrides if text not in own]
+    _refuse_own_names(rest)
     read = read_document(file)
     scale = _scale_of(read, own)
     document = settled(read, own)
     table = _table(file, document, catalog)
-    name = table.name or name_of(file)
+    name = "-".join([table.name or name_of(file), *([scale] if scale else [])])
     base = without(document, "ablation")
     try:
         variants = variants_of(table, document)
     except Problems as error:
         raise _explained(document, error) from error
+    _refuse_seeds(variants)
     loaded = _load_all(base, variants, rest, catalog, name, table.seeds[0])
     plain = {label: recipe.plain() for label, recipe in loaded.items()}
     plain_base = _plain_base(base, rest, catalog, name, table.seeds[0])
@@ -110,6 +113,7 @@ def plan_ablation(file: Path, overrides: Sequence[str], catalog: Catalog) -> Abl
         changed = [] if before is None else told(differences(before, plain[variant.label]))
         against = variant.after or ""
         planned.append(PlannedVariant(variant.label, variant.values, against, changed, variant.note, variant.published))
+    _refuse_same_digests(plain)
     _check_deciding(table, loaded, document)
     trials = [_trial(variant.label, seed, loaded[variant.label], name) for seed in table.seeds for variant in variants]
     executor = plain_component("executor", table.executor, catalog.registries)
@@ -200,17 +204,57 @@ def _plain_base(
         return None
 
 
+def _refuse_own_names(overrides: Sequence[str]) -> None:
+    """Every trial has a seed and a name of its own."""
+    for assignment in overrides:
+        key = assignment.partition("=")[0].replace('"', "").strip()
+        remedy = {"run.seed": "set ablation.seeds", "run.name": "set ablation.name"}.get(key)
+        if remedy:
+            raise RecipeError([f"--set {assignment}: {key}: trials have their own; {remedy}"])
+
+
+def _refuse_seeds(variants: Sequence[Variant]) -> None:
+    for variant in variants:
+        for document in variant.documents:
+            if document.at(("run", "seed")) is not None:
+                where = document.origin(("run", "seed"))
+                raise RecipeError([f"{where}: run.seed: seeds are no part of a variant; set ablation.seeds"])
+
+
+def _refuse_same_digests(plain: Mapping[str, Mapping[str, Any]]) -> None:
+    """Variants that differ, but in nothing that the digest covers, would share one training unnoticed."""
+    first: dict[str, str] = {}
+    for label, recipe in plain.items():
+        other = first.setdefault(digest(recipe), label)
+        ours, theirs = (dict(flat({**plain[it], "track": {}, "metrics": []})) for it in (label, other))
+        apart = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+        if apart:
+            text = f"variants '{other}' and '{label}' differ only in {', '.join(apart)}, which tells no trials apart"
+            raise RecipeError([f"ablation: {text}; make an ablation of each, with a --dir of its own"])
+
+
 def _check_deciding(table: AblationTable, loaded: Mapping[str, LoadedRecipe], document: Document) -> None:
-    unmeasured = [label for label, it in loaded.items() if not it.recipe.metrics]
+    """Refuse to decide by a metric that is not measured, or is written almost as one that is."""
     for number, name in enumerate(table.decide):
-        if name.startswith(("metric/", "best/metric/")) and unmeasured:
-            where = document.origin(("ablation", "decide", number))
-            raise RecipeError(
-                [
-                    f"{where}: ablation.decide.{number}: '{name}' is a metric's value, but variant '{unmeasured[0]}' "
-                    'measures none; add [[metrics]] with name = "swd"'
-                ]
-            )
+        if not name.startswith(("metric/", "best/metric/")):
+            continue
+        where = f"{document.origin(('ablation', 'decide', number))}: ablation.decide.{number}"
+        wanted = name.removeprefix("best/").removeprefix("metric/").split("/")[0]
+        for label, it in loaded.items():
+            known = _value_names(it)
+            if not known:
+                text = f"'{name}' is a metric's value, but variant '{label}' measures none"
+                raise RecipeError([f'{where}: {text}; add [[metrics]] with name = "swd"'])
+            if wanted not in known and (near := suggestion(wanted, sorted(known))):
+                raise RecipeError([f"{where}: variant '{label}' measures no '{wanted}'{near}"])
+
+
+def _value_names(loaded: LoadedRecipe) -> set[str]:
+    """What names of metrics' values begin with, as far as the metrics say so."""
+    tables = loaded.plain()["metrics"]
+    named = {str(table["name"]).rpartition(":")[2] for table in tables}
+    directed = [getattr(type(entry.metric), "better", {}) for entry in loaded.recipe.metrics]
+    return named | {name.split("/")[0] for better in directed for name in better}
 
 
 def _trial(label: str, seed: int, loaded: LoadedRecipe, name: str) -> Trial:

@@ -6,23 +6,25 @@ killed goes on from its checkpoint, and one that failed is tried again when the 
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import attrs
+import tomli_w
 
 from ganlab.ablation import mirror
 from ganlab.ablation.folder import AblationFolder, same_recipe
 from ganlab.ablation.plan import AblationPlan, Trial
 from ganlab.ablation.report import write_report
 from ganlab.ablation.results import read_results
-from ganlab.errors import GanlabError
 from ganlab.interfaces import Job
 from ganlab.track import store
 from ganlab.track.files import write_atomically
+from ganlab.track.folder import RunFolder
 
 Say = Callable[[str], None]
 MLFLOW_URI = "MLFLOW_TRACKING_URI"
@@ -67,32 +69,31 @@ def carry_out(
     executor = plan.executor.build()
     folder.make()
     with folder.lock():
+        folder.refuse_other(plan)
         folder.write(plan)
         trials = same_recipe(plan.trials)
         todo = [trial for trial in trials.values() if not folder.is_finished(trial)]
         uri = mlflow_uri(plan)
-        parent = mirror.begin(plan, folder.path, uri, say) if uri and todo else None
-        jobs = {}
+        parent = mirror.begin(folder.path, mirror.experiment_of(plan), uri, say) if uri and todo else None
+        jobs = []
         for trial in todo:
             write_atomically(folder.recipe_path(trial), recipe_text(plan, trial, parent))
-            jobs[trial.folder] = _job(trial, folder, plugin_files, ranks, gpus, uri)
-        by_folder = {trial.folder: trial for trial in todo}
+            jobs.append(_job(trial, folder, plugin_files, ranks, gpus, uri))
+        by_name = {job.name: trial for job, trial in zip(jobs, todo, strict=True)}
+        said_before = {job.name: _size(Path(job.log)) for job in jobs}
         failed: dict[str, str] = {}
 
         def ended(job: Job, code: int) -> None:
-            trial = by_folder[job.name]
-            problem = "" if code == 0 else _problem(folder, trial, code)
+            problem = "" if code == 0 else _problem(Path(job.log), said_before[job.name], code)
             stopped = bool(stop()) and code in SAVED
             if problem and not stopped:
-                failed[trial.folder] = problem
-            watcher.ended(trial, "stopped" if stopped else "failed" if problem else "finished", problem)
+                failed[job.name] = problem
+            watcher.ended(by_name[job.name], "stopped" if stopped else "failed" if problem else "finished", problem)
 
         if jobs:
-            executor.run(
-                list(jobs.values()), started=lambda job: watcher.started(by_folder[job.name]), ended=ended, stop=stop
-            )
+            executor.run(jobs, started=lambda job: watcher.started(by_name[job.name]), ended=ended, stop=stop)
         finished = [trial for trial in trials.values() if folder.is_finished(trial)]
-        left = [trial for trial in trials.values() if trial not in finished and trial.folder not in failed]
+        left = [trial for trial in trials.values() if trial not in finished and folder.name(trial) not in failed]
         return Outcome(finished, failed, left)
 
 
@@ -101,7 +102,11 @@ def conclude(plan: AblationPlan, folder: AblationFolder, say: Say) -> Path:
     uri = mlflow_uri(plan)
     if not uri:
         return write_report(folder.path)
-    begun = [folder.trial(trial) for trial in same_recipe(plan.trials).values() if folder.trial(trial).status()]
+    begun = [
+        folder.trial(trial)
+        for trial in same_recipe(plan.trials).values()
+        if folder.state(trial) not in ("not begun", "damaged")
+    ]
     try:
         mirror.send_rest(begun, uri, plan.trials[0].loaded.catalog, say)
         return mirror.send_report(folder.path, uri, mirror.experiment_of(plan))
@@ -110,15 +115,26 @@ def conclude(plan: AblationPlan, folder: AblationFolder, say: Say) -> Path:
         return write_report(folder.path)
 
 
-def unmeasured(folder: AblationFolder) -> list[str]:
-    """`<folder>: <name>` for each value to decide by that a finished trial lacks: it was asked for only afterwards."""
+def unmeasured(plan: AblationPlan, folder: AblationFolder) -> list[str]:
+    """The command for each finished trial that lacks a value to decide by: it was asked for only afterwards."""
     results = read_results(folder.path)
-    return [
-        f"{trial.planned.folder}: {metric.name}"
-        for trial in results.trials
-        for metric in results.plan.metrics
-        if trial.finished and trial.last(metric.name) is None
-    ]
+    metrics = {trial.id: trial.loaded.plain()["metrics"] for trial in plan.trials}
+    commands = {}
+    for trial in results.trials:
+        lacking = [metric.name for metric in results.plan.metrics if trial.finished and trial.last(metric.name) is None]
+        if lacking:
+            kept = RunFolder(trial.path).recipe().get("metrics", [])
+            wanted = [table for table in metrics[trial.planned.id] if table not in kept]
+            options = [word for table in wanted for word in ("--metric", _inline(table))]
+            commands[trial.planned.folder] = shlex.join(["ganlab", "evaluate", str(trial.path), *options])
+    return list(commands.values())
+
+
+def _inline(table: Mapping[str, Any]) -> str:
+    """A table of scalars and tables of them as TOML on one line."""
+    return (
+        tomli_w.dumps({"it": [dict(table)]}).removeprefix("it = [").strip().removesuffix("]").strip().removesuffix(",")
+    )
 
 
 def mlflow_uri(plan: AblationPlan) -> str:
@@ -138,13 +154,13 @@ def recipe_text(plan: AblationPlan, trial: Trial, parent: str | None) -> str:
 
 
 def _job(trial: Trial, folder: AblationFolder, plugin_files: Sequence[Path], ranks: int, gpus: bool, uri: str) -> Job:
-    run_dir = str(folder.path / trial.folder)
+    run_dir = str(folder.trial(trial).path)
     words = ["run", str(folder.recipe_path(trial)), "--run-dir", run_dir, "--resume"]
     words += ["--ranks", str(ranks)] if ranks > 1 else []
-    words += [word for file in plugin_files for word in ("--plugin", str(file.absolute()))]
+    words += [word for file in plugin_files for word in ("--plugin", str(file.expanduser().resolve()))]
     track = trial.loaded.recipe.track
     return Job(
-        name=trial.folder,
+        name=folder.name(trial),
         command=(sys.executable, "-m", "ganlab", *words),
         log=str(folder.log_path(trial)),
         threads=trial.loaded.recipe.run.threads * ranks,
@@ -154,14 +170,16 @@ def _job(trial: Trial, folder: AblationFolder, plugin_files: Sequence[Path], ran
     )
 
 
-def _problem(folder: AblationFolder, trial: Trial, code: int) -> str:
-    """Why a trial's process did not end well, in a line."""
-    log = folder.log_path(trial)
+def _problem(log: Path, said_before: int, code: int) -> str:
+    """Why a trial's process did not end well: the last line that it said this time."""
     try:
-        status = folder.trial(trial).status()
-        said = status.message if status is not None and status.state == "failed" else ""
-        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    except (OSError, GanlabError) as error:
-        said, lines = str(error), []
+        said = log.read_bytes()[said_before:].decode(errors="replace")
+    except OSError as error:
+        said = str(error)
+    lines = [line for line in said.splitlines() if line.strip()]
     ending = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
-    return f"{ending}: {said or (lines[-1] if lines else 'nothing was said')} (log: {log})"
+    return f"{ending}: {lines[-1] if lines else 'nothing was said'} (log: {log})"
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0

@@ -99,12 +99,12 @@ def _carry_out(
         report = conclude(plan, folder, progress.say)
     for name, problem in outcome.failed.items():
         click.echo(f"ganlab: {name}: {problem}", err=True)
-    if lacking := unmeasured(folder):
-        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-        click.echo(f"ganlab: not measured: {lacking[0]}{more}; `ganlab evaluate` does it on the run folders", err=True)
+    if lacking := unmeasured(plan, folder):
+        more = f"\nand {len(lacking) - 1} more trials" if len(lacking) > 1 else ""
+        click.echo(f"ganlab: some values are not measured yet; this does it: {lacking[0]}{more}", err=True)
     done = f"{len(outcome.finished)} of {len(trials)} trials are finished"
     click.echo(f"{done}\nreport: {report / 'index.html'}")
-    if stop():
+    if stop() and outcome.left:
         click.echo(f"stopped and saved; the same command goes on with the {len(outcome.left)} trials that are left")
         return stop.exit_code
     if outcome.failed:
@@ -117,6 +117,9 @@ def _on_gpus(plan: AblationPlan) -> bool:
     from ganlab.train.devices import choose_device
 
     devices = {trial.loaded.recipe.run.device for trial in plan.trials}
+    if numbered := sorted(device for device in devices if device.startswith("cuda:")):
+        text = f"run.device: {numbered[0]}: the executor gives each trial a GPU of its own; set it to cuda or auto"
+        raise GanlabError(f"{text}, and list GPUs in ablation.executor.gpus")
     return any(choose_device(device).type == "cuda" for device in devices if device != "cpu")
 
 
@@ -133,11 +136,10 @@ def _list(plan: AblationPlan, folder: AblationFolder, seconds: float) -> None:
             click.echo(f"    {line}")
     states = {}
     for trial in same_recipe(plan.trials).values():
-        status = folder.trial(trial).status()
-        states[trial.id] = "not begun" if status is None else status.state
+        states[trial.id] = folder.state(trial)
     click.echo(f"{len(states)} trials in {folder.path}:")
     for trial in same_recipe(plan.trials).values():
-        click.echo(f"    {trial.folder}  {states[trial.id]}")
+        click.echo(f"    {folder.name(trial)}  {states[trial.id]}")
     if seconds > 0:
         _tell_cost(plan, states, seconds)
 

@@ -26,6 +26,7 @@ class _Row:
     """What is known of a trial."""
 
     trial: Trial
+    name: str
     follower: Follower
     state: str = "waiting"
     problem: str = ""
@@ -44,7 +45,7 @@ class AblationProgress:
         self._plan = plan
         self._quiet = quiet
         self._console = Console(stderr=True, highlight=False)
-        self._rows = {trial.folder: _Row(trial, Follower(folder.path / trial.folder)) for trial in trials}
+        self._rows = {trial.id: _Row(trial, folder.name(trial), Follower(folder.trial(trial).path)) for trial in trials}
         for row in self._rows.values():
             row.state = "finished" if folder.is_finished(row.trial) else "waiting"
         self._live: Live | None = None
@@ -67,21 +68,21 @@ class AblationProgress:
             self._console.print(text, markup=False, soft_wrap=True)
 
     def started(self, trial: Trial) -> None:
-        row = self._rows[trial.folder]
+        row = self._rows[trial.id]
         again = row.state == "running"
         row.state = "running"
         if self._live is None:
-            self.say(f"{self._count()}  {trial.folder}: {'started again' if again else 'started'}")
+            self.say(f"{self._count()}  {row.name}: {'started again' if again else 'started'}")
         elif again:
-            self.say(f"{trial.folder} was lost and is started again")
+            self.say(f"{row.name} was lost and is started again")
 
     def ended(self, trial: Trial, state: Literal["finished", "stopped", "failed"], problem: str) -> None:
-        row = self._rows[trial.folder]
+        row = self._rows[trial.id]
         row.state, row.problem = state, problem if state == "failed" else ""
         if self._live is None:
             self._look(row)
             value = "" if row.decided is None else f"  {self._plan.table.decide[0]} {row.decided:.4g}"
-            self.say(f"{self._count()}  {trial.folder}: {row.problem or state}{value}")
+            self.say(f"{self._count()}  {row.name}: {row.problem or state}{value}")
 
     def _count(self) -> str:
         done = sum(row.state == "finished" for row in self._rows.values())
@@ -97,19 +98,20 @@ class AblationProgress:
             row.decided = entry.values.get(self._plan.table.decide[0], row.decided)
 
     def _table(self) -> RenderableType:
-        table = Table(expand=False, title=f"{self._plan.name}: {self._count().strip()} trials finished")
+        table = Table(expand=False, title=Text(f"{self._plan.name}: {self._count().strip()} trials finished"))
         for column in ("variant", "seed", "state", "images", "level", "images/s", self._plan.table.decide[0]):
-            table.add_column(column, justify="left" if column in ("variant", "state") else "right")
+            table.add_column(Text(column), justify="left" if column in ("variant", "state") else "right")
         rows = list(self._rows.values())
         for row in rows:
             self._look(row)
         shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if row.state in ("running", "failed")]
         for row in shown[:MOST_ROWS]:
             table.add_row(*self._cells(row))
-        problems = [Text(f"{row.trial.folder}: {row.problem}", "red") for row in rows if row.problem]
+        problems = [Text(f"{row.name}: {row.problem}", "red") for row in rows if row.problem]
         return Group(table, *problems)
 
-    def _cells(self, row: _Row) -> list[str]:
+    def _cells(self, row: _Row) -> list[Text]:
+        """Plain texts: a label may hold what rich takes for markup."""
         total = row.trial.loaded.recipe.run.images
         images = level = rate = ""
         if row.last is not None:
@@ -119,4 +121,5 @@ class AblationProgress:
             if row.state == "running" and "images_per_second" in row.last.time:
                 rate = f"{row.last.time['images_per_second']:,.0f}"
         decided = "" if row.decided is None else f"{row.decided:.4g}"
-        return [row.trial.variant, str(row.trial.seed), row.state, images, level, rate, decided]
+        cells = [row.trial.variant, str(row.trial.seed), row.state, images, level, rate, decided]
+        return [Text(cell) for cell in cells]

@@ -33,13 +33,21 @@ def sync(run_dirs: tuple[Path, ...], uri: str | None, plugin_files: tuple[Path, 
     problems = []
     for run_dir in run_dirs:
         ablation = (run_dir / "ablation.json").is_file()
-        for folder in _trials(run_dir) if ablation else [run_dir]:
+        try:
+            folders = _trials(run_dir) if ablation else [run_dir]
+        except GanlabError as error:
+            problems.append(str(error))
+            continue
+        for folder in folders:
             try:
                 deliver(folder, uri, catalog)
             except GanlabError as error:
                 problems.append(str(error))
-        if ablation and not problems:
-            _deliver_report(run_dir, uri)
+        if ablation:
+            try:
+                _deliver_report(run_dir, uri)
+            except GanlabError as error:
+                problems.append(str(error))
     if problems:
         raise GanlabError("\n".join(problems))
 

@@ -42,7 +42,7 @@ def without(document: Document, *keys: str) -> Document:
 
 def settled(document: Document, overrides: Sequence[str]) -> Document:
     """The document at its `scale`, a table of `[scales]` merged over it, and then with `--set` overrides over that."""
-    early = [text for text in overrides if _root(text) in SCALE_KEYS]
+    early = [text for text in overrides if root_of(text) in SCALE_KEYS]
     for assignment in early:
         document = override(document, assignment)
     document = _scaled(document)
@@ -70,5 +70,6 @@ def _scaled(document: Document) -> Document:
     return merged
 
 
-def _root(assignment: str) -> str:
+def root_of(assignment: str) -> str:
+    """The table that a `--set` assignment changes."""
     return assignment.partition("=")[0].partition(".")[0].strip().strip("\"'")

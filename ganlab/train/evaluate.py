@@ -15,6 +15,7 @@ from ganlab.recipe import LoadedRecipe
 from ganlab.track.folder import RunFolder
 from ganlab.track.journal import read
 from ganlab.track.results import keep, read_results
+from ganlab.track.store import reason
 from ganlab.train.devices import choose_device, prepare_arithmetic
 from ganlab.train.export import SavedGenerator, read_generator
 from ganlab.train.measure import (
@@ -107,8 +108,9 @@ def _all(
                 before = known.get((str(it.definition["metric"]["name"]), str(it.definition["label"])))
                 new = measured(it, reals, fakes, before)
             check_names(new, list(known.values()))
-        except GanlabError as error:
-            problems.append(f"{it.name} was not measured: {error}")
+        except Exception as error:  # a plugin's metric may raise anything; the others are measured all the same
+            said = str(error) if isinstance(error, GanlabError) else f"{type(error).__name__}: {reason(error)}"
+            problems.append(f"{it.name} was not measured: {said}")
             continue
         found.append(new)
         _keep(folder, saved.images_shown, new, time.perf_counter() - began, say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ganlab import load_plugins
 from ganlab.ablation.plan import AblationPlan, plan_ablation
+from ganlab.errors import RecipeError
 from ganlab.recipe import digest, load_recipe
 
 from .wrong_ablations import HEAD
@@ -131,3 +133,25 @@ def test_table_1_has_every_row_as_its_difference_from_the_one_before() -> None:
     for row in rows.values():
         levels = [row.published[f"metric/swd/{size}"] for size in (128, 64, 32, 16)]
         assert sum(levels) / 4 == pytest.approx(row.published["metric/swd/mean"], abs=0.011)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "says"),
+    [
+        ('[ablation.vary]\n"data.workers" = [1, 2]\n', (), "differ only in data.workers"),
+        ('[[ablation.variant]]\nlabel = "a"\nset = { run = { seed = 3 } }\n', (), "set ablation.seeds"),
+        ('[ablation.vary]\nloss = ["hinge"]\n', ("run.seed=3",), "set ablation.seeds"),
+        ('[ablation.vary]\nloss = ["hinge"]\n', ('"run".name="x"',), "set ablation.name"),
+        ('[ablation]\ndecide = ["metric/sdw/mean"]\n[ablation.vary]\nloss = ["hinge"]\n', (), "did you mean 'swd'?"),
+    ],
+)
+def test_what_would_go_wrong_unnoticed_is_refused(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(RecipeError, match=re.escape(says)):
+        planned(tmp_path, text, *overrides)
+
+
+def test_quoted_keys_reach_the_ablation(tmp_path: Path) -> None:
+    plan = planned(tmp_path, '[ablation.vary]\nloss = ["hinge"]\n', '"ablation".seeds=[5]')
+    assert plan.table.seeds == (5,)

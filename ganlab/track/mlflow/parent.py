@@ -25,8 +25,8 @@ class Parent:
         self._store = MlflowStore(uri)
         self._sent = sent.load(folder, uri) or sent.Sent(experiment)
 
-    def begin(self, tags: Mapping[str, str], parameters: Mapping[str, str]) -> str:
-        """Find the run, or create it, and say that it is running; returns its id."""
+    def begin(self, tags: Mapping[str, str]) -> str:
+        """Find the run, or create it, and say that it is running, with these tags; returns its id."""
         held = None if self._sent.run_id is None else self._store.held(self._sent.run_id)
         key = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
         if held is None and (found := self._store.find(self._sent.experiment, RUN_KEY, key)):
@@ -34,13 +34,10 @@ class Parent:
         if held is None:
             named = {**tags, RUN_KEY: key}
             run_id = self._store.create(self._sent.experiment, self._folder.name, int(1000 * time.time()), named)
-            present: frozenset[str] = frozenset()
         else:
-            run_id, present = held.run_id, held.parameters
+            run_id = held.run_id
             self._store.log_tags(run_id, tags)
             self._store.set_status(run_id, "RUNNING", 0)
-        wanted = {describe.name(name): value[: describe.LONGEST_VALUE] for name, value in parameters.items()}
-        self._store.log_parameters(run_id, {name: value for name, value in wanted.items() if name not in present})
         self._sent.run_id = run_id
         sent.save(self._folder, self._uri, self._sent)
         return run_id
