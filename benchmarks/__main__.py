@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from benchmarks import compare as comparing
+from benchmarks import listing as listings
 from benchmarks import start as starting
 from benchmarks import table as tables
 from benchmarks.cases import STANDARD, Case, CaseType
 from benchmarks.packed import pack
 from benchmarks.process import ROOT, Variant, Worker
-from benchmarks.rounds import measure, said
+from benchmarks.rounds import Spread, measure, said
 
 PGGAN = ROOT / "recipes" / "pggan.toml"
 
@@ -145,6 +146,18 @@ def start(recipe: Path, settings: tuple[str, ...], rounds: int) -> None:
     """Seconds from the start of `ganlab run RECIPE` to the end of its first step."""
     for _ in range(rounds):
         click.echo(f"{starting.seconds_to_first_step(recipe, settings):.2f} s to the end of the first step")
+
+
+@main.command()
+@click.option("--plugins", default=50, show_default=True, type=click.IntRange(min=1), help="Installed plugins.")
+@click.option("--broken", default=10, show_default=True, type=click.IntRange(min=0), help="Broken ones among them.")
+@_rounds(9)
+def listing(plugins: int, broken: int, rounds: int) -> None:
+    """Seconds that `ganlab plugins` takes where many are installed and some broken; the first round compiles them."""
+    with TemporaryDirectory(prefix="ganlab-listing-") as path:
+        listings.install(Path(path), plugins=plugins, broken=broken)
+        seconds = [listings.listing(Path(path))[0] for _ in range(rounds + 1)]
+    click.echo(f"first: {seconds[0]:.2f} s; then {Spread.of(seconds[1:])} s (median and quartiles of {rounds})")
 
 
 @main.command()

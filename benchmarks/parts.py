@@ -68,14 +68,15 @@ def _one_step(subject: GanlabSubject, taken: dict[str, list[float]]) -> None:
     subject.images_shown += stage.minibatch
     with _timed(taken, DRAWS, device):
         draws = _draws(trainer, "discriminator", stage, shown)
-    critic = make_critic(players, draws.noise, level, context)
+    critic = make_critic(players.pairs[0], draws.noise, level, context)
     with _timed(taken, GENERATOR_FOR_D, device), torch.no_grad(), context():
         fakes = players.generator(draws.latents, labels, resolution=stage.resolution, fade=fade).float()
     with _timed(taken, D_FORWARD, device):
         real, fake = critic(reals, "reals"), critic(fakes, "fakes")
     with _timed(taken, PENALTY, device):
         batch = DiscriminatorPass(critic, reals, fakes, real, fake, draws.mixing_factors, labels, labels)
-        values = [players.loss.discriminator(batch), *(term.discriminator(batch) for term in players.regularizers)]
+        pair = players.pairs[0]
+        values = [pair.loss.discriminator(batch), *(term.discriminator(batch) for term in pair.regularizers)]
         found = [value for value in values if value is not None]
         loss = torch.stack([value.per_sample.mean() for value in found]).sum()
     _update(trainer, "discriminator", loss, taken, D_BACKWARD, again=False)
@@ -86,12 +87,12 @@ def _one_step(subject: GanlabSubject, taken: dict[str, list[float]]) -> None:
 
     with _timed(taken, DRAWS, device, again=True):
         draws = _draws(trainer, "generator", stage, subject.images_shown)
-    critic = make_critic(players, draws.noise, level, context)
+    critic = make_critic(players.pairs[0], draws.noise, level, context)
     with _timed(taken, GENERATOR_FORWARD, device):
         with context():
             fakes = players.generator(draws.latents, labels, resolution=stage.resolution, fade=fade).float()
         passed = GeneratorPass(critic, fakes, critic(fakes, "fakes"), labels, reals)
-        values = [players.loss.generator(passed), *(term.generator(passed) for term in players.regularizers)]
+        values = [pair.loss.generator(passed), *(term.generator(passed) for term in pair.regularizers)]
         found = [value for value in values if value is not None]
         loss = torch.stack([value.per_sample.mean() for value in found]).sum()
     _update(trainer, "generator", loss, taken, GENERATOR_BACKWARD, again=True)

@@ -56,7 +56,7 @@ def trainer_of(recipe: str, overrides: Sequence[str]) -> Iterator[Any]:
         try:
             yield trainer
         finally:
-            trainer.feed.close()
+            trainer.close()
 
 
 def yardstick_subject(case: Case, device: torch.device, *, halve_first: bool) -> Any:

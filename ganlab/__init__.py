@@ -15,7 +15,7 @@ from ganlab.interfaces import ImageShape, Register, Stage
 from ganlab.parameters import REQUIRED, component, parameter
 
 if TYPE_CHECKING:
-    from ganlab.modules import AdversarialLossBase
+    from ganlab.modules import AdversarialLossBase, SystemBase
     from ganlab.plugins import Catalog, load_plugins
     from ganlab.recipe import load_recipe
 
@@ -32,6 +32,7 @@ __all__ = [
     "ImageShape",
     "Register",
     "Stage",
+    "SystemBase",
     "__version__",
     "component",
     "hookimpl",
@@ -46,6 +47,7 @@ def __getattr__(name: str) -> Any:
     homes = {
         "AdversarialLossBase": "ganlab.modules",
         "Catalog": "ganlab.plugins",
+        "SystemBase": "ganlab.modules",
         "load_plugins": "ganlab.plugins",
         "load_recipe": "ganlab.recipe",
     }

@@ -58,6 +58,16 @@ def register_networks(register: Register) -> None:
 
 
 @hookspec
+def register_systems(register: Register) -> None:
+    """Offer ways for several pairs of networks to play: `register("cycle", "my_gan.systems:Cycle")`."""
+
+
+@hookspec
+def register_augmentations(register: Register) -> None:
+    """Offer changes of what discriminators see: `register("cutout", "my_gan.augmentations:Cutout")`."""
+
+
+@hookspec
 def register_datasets(register: Register) -> None:
     """Offer sources of real images: `register("shapes", "my_gan.data:Shapes")`."""
 

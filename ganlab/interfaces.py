@@ -30,6 +30,8 @@ KINDS: Mapping[str, str] = {
     "regularizer": "regularizers",
     "schedule": "schedules",
     "network": "networks",
+    "system": "systems",
+    "augmentation": "augmentations",
     "dataset": "datasets",
     "metric": "metrics",
     "feature-network": "feature_networks",
@@ -145,13 +147,17 @@ class Critique(NamedTuple):
 
 
 class Network(Protocol):
-    """Kind `network`: a generator or a discriminator, told apart by `role`."""
+    """Kind `network`: a generator, a translator or a discriminator, told apart by `role`.
+
+    `generator` and `translator` both stand in a recipe's `[generator]`; which of them a system asks for it says itself.
+    """
 
     @property
-    def role(self) -> Literal["generator", "discriminator"]: ...
+    def role(self) -> Literal["generator", "translator", "discriminator"]: ...
 
     def build(self, images: ImageShape) -> nn.Module:
-        """The module, with weights not yet initialized; see `Generator` and `Discriminator` for how it is called.
+        """The module, with weights not yet initialized; see `Generator`, `Translator` and `Discriminator` for how it
+        is called.
 
         A module inside it with a method `initialize(draw)`, `draw(name, shape) -> standard normal Tensor`, is
         initialized through it: the draws depend on the run's seed and the module's own name only, so that
@@ -183,6 +189,20 @@ class Generator(Protocol):
         ...
 
 
+class Translator(Protocol):
+    """What a built generator of role "translator" is called as: it turns images into images. It is an `nn.Module`."""
+
+    latent_size: int
+    """Of the latents it takes beside the images; 0 for none."""
+
+    def __call__(self, images: Tensor, latents: Tensor | None = None, *, fade: Tensor | None = None) -> Tensor:
+        """Images `[N, C, R, R]` at any trained resolution R, latents `[N, latent_size]` -> `[N, C, R, R]`.
+
+        `fade` is as in `Generator`: the weight of the finest level, both where images enter and where they leave.
+        """
+        ...
+
+
 class Discriminator(Protocol):
     """What a built discriminator is called as. It is an `nn.Module`."""
 
@@ -207,6 +227,145 @@ class Discriminator(Protocol):
 
     def noise_channels(self, resolution: int) -> Sequence[int]:
         """Channels of each noise layer active at `resolution`, in the order in which they are applied."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Systems: which pairs there are
+
+
+class Match(NamedTuple):
+    """What one discriminator has to tell apart, `[N, C, R, R]` each."""
+
+    reals: Tensor
+    fakes: Tensor
+
+
+class Play(NamedTuple):
+    """What the generators of a system have made of a minibatch."""
+
+    matches: Mapping[str, Match]
+    """One for each of the system's pairs, by its name."""
+    terms: LossValue | None = None
+    """What the generators minimize beside their loss against the discriminators (cycle consistency)."""
+
+
+class System(Protocol):
+    """Kind `system`: which pairs of networks there are, what each sees of a minibatch, and how samples are made.
+
+    The recipe's loss and regularizers are applied to each pair with a state of its own. One optimizer updates all
+    generators and another all discriminators.
+    """
+
+    @property
+    def generator_role(self) -> Literal["generator", "translator"]:
+        """The role that the network in `[generator]` must have."""
+        ...
+
+    @property
+    def domains(self) -> int:
+        """Data sets that are shown side by side; the recipe's must have as many."""
+        ...
+
+    def build(self, images: ImageShape) -> BuiltSystem: ...
+
+
+class BuiltSystem(Protocol):
+    """A built system. State, if it has any, goes into buffers of a module; weights belong to the networks. Subclass
+    `ganlab.SystemBase` and override what differs from one generator against one discriminator.
+
+    With `chances`, a number, above 0 `remember(matches, uniform)` is called without gradients before each
+    discriminator update, with uniform draws `[N, chances]` in [0, 1), and returns the matches to be judged (a pool of
+    earlier fakes). Such a system works neither on several ranks nor in micro-batches.
+    It may have `show(generators, latents, labels, reals, *, resolution, fade)` -> `[N, K, C, R, R]`, K pictures of each
+    sample for the grids of a run; by default a grid shows what `sample` returns.
+    """
+
+    pairs: Sequence[str]
+    """Names of the pairs, which stand before their values in the journal; `("",)` where there is one only."""
+    samples_from_reals: bool
+    """Whether `sample` needs real images."""
+    chances: int
+    """Uniform draws for each sample that `remember` needs; 0 where there is no such method."""
+
+    def generators(self, network: Network) -> nn.Module:
+        """Build every generator as the recipe's component says. Its attribute `latent_size` is how many numbers a
+        sample takes, 0 for none; the module is averaged, saved and handed back as a whole.
+        """
+        ...
+
+    def discriminators(self, network: Network) -> nn.Module:
+        """Build every discriminator as the recipe's component says."""
+        ...
+
+    def discriminator(self, discriminators: nn.Module, pair: str) -> nn.Module:
+        """The one of a pair."""
+        ...
+
+    def play(
+        self,
+        generators: nn.Module,
+        latents: Tensor,
+        labels: Tensor | None,
+        reals: Tensor,
+        *,
+        resolution: int,
+        fade: Tensor | None,
+        learning: bool,
+    ) -> Play:
+        """What each pair sees of a minibatch: a pure function. `reals` `[N, domains * C, R, R]` in [-1, 1] hold the
+        domains' images one behind the other. `learning` is false, and gradients are off, where discriminators learn;
+        `terms` are then not asked for.
+        """
+        ...
+
+    def sample(
+        self,
+        generators: nn.Module,
+        latents: Tensor,
+        labels: Tensor | None,
+        reals: Tensor | None,
+        *,
+        resolution: int,
+        fade: Tensor | None,
+    ) -> Tensor:
+        """Images `[N, C, resolution, resolution]` to be looked at and measured against the data set; `reals` as in
+        `play`, or None where `samples_from_reals` is false.
+        """
+        ...
+
+
+class Augmentation(Protocol):
+    """Kind `augmentation`: changes what discriminators are shown, reals and fakes alike, so that they cannot learn a
+    small data set by heart. Losses and penalties see the changed images.
+    """
+
+    def build(self, images: ImageShape) -> nn.Module | None:
+        """A module, a `BuiltAugmentation`; None where nothing is to be done. State goes into its buffers."""
+        ...
+
+
+class BuiltAugmentation(Protocol):
+    """A built augmentation. It is an `nn.Module` without weights."""
+
+    draws: int
+    """Uniform numbers in [0, 1) that it needs for each image."""
+
+    def __call__(self, images: Tensor, uniform: Tensor) -> Tensor:
+        """`[N, C, R, R]` and `[N, draws]` -> `[N, C, R, R]`; a pure function of both and of the buffers, differentiable
+        once with respect to the images, the same for an image whatever else is in the batch.
+        """
+        ...
+
+    def observe(self, report: Mapping[str, Tensor], minibatch: int) -> None:
+        """Called without gradients after each discriminator update: the place to adapt buffers, without waiting for the
+        device. `report` has 0-d means over the minibatch: `scores/real`, `scores/fake`, and `signs/real`, the mean sign
+        of the scores of reals. `minibatch` is in images.
+        """
+        ...
+
+    def report(self) -> Mapping[str, Tensor]:
+        """0-d tensors to be logged, such as `augment/probability`."""
         ...
 
 
@@ -372,7 +531,12 @@ class Dataset(Protocol):
 
 
 class ImageSet(Protocol):
-    """Real images with the same keys in the same order at every resolution. Knows nothing of torch."""
+    """Real images with the same keys in the same order at every resolution. Knows nothing of torch.
+
+    It may have `label_names`, a sequence of the classes' names. One that stands for several sets shown side by side has
+    `domains`, a sequence of the image sets; its own images are then those that samples are compared with. Each domain
+    is shown in an order of its own.
+    """
 
     name: str
     count: int

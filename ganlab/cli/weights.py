@@ -58,7 +58,7 @@ def import_weights(
     with _removed_if_failed(folder):
         with blaming(loaded):
             trainer = prepare(loaded, folder, fresh=True, say=lambda text: None)
-        with contextlib.closing(trainer.feed):
+        with contextlib.closing(trainer):
             for network, prefix in PREFIXES.items():
                 values = by_network.get(prefix) or (by_network["G"] if network == "averaged" else None)
                 if values is None:

@@ -19,6 +19,9 @@ _CIRCUMSTANCES = {
 """Keys that change no number of the training; None stands for the whole table. (The data's own digest replaces its
 path, and what was measured how is kept beside the results.)"""
 
+_AS_EVER = {"system": {"name": "pair"}, "augmentation": {"name": "none"}}
+"""Tables that recipes have not always had, with what stood for them before: runs of then can be resumed."""
+
 
 def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved recipe that decides the numbers."""
@@ -28,7 +31,9 @@ def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
         if dropped is None:
             continue
         left = {k: v for k, v in value.items() if k not in dropped} if isinstance(value, Mapping) else value
-        kept[key] = with_bare_names(left)
+        bare = with_bare_names(left)
+        if bare != _AS_EVER.get(key):
+            kept[key] = bare
     return kept
 
 

@@ -31,10 +31,11 @@ def broken_rules(recipe: Recipe) -> list[Problem]:
 
 
 def _roles(recipe: Recipe) -> Iterator[Problem]:
-    for slot in ("generator", "discriminator"):
+    for slot, wanted in (("generator", recipe.system.generator_role), ("discriminator", "discriminator")):
         role = getattr(recipe, slot).role
-        if role != slot:
-            yield Problem((slot, "name"), f"this network is a {role}; expected a {slot}")
+        if role != wanted:
+            why = "" if wanted == slot else ", which the system asks for"
+            yield Problem((slot, "name"), f"this network is a {role}; expected a {wanted}{why}")
 
 
 def _labels(recipe: Recipe) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-from ganlab.interfaces import Loss, Network, Optimizer, Regularizer, Schedule
+from ganlab.interfaces import Augmentation, Loss, Network, Optimizer, Regularizer, Schedule, System
 from ganlab.parameters import component, parameter
 from ganlab.recipe.tracking import TrackSettings
 
@@ -160,10 +160,14 @@ class Recipe:
 
     run: RunTable = parameter(help="how long, from which seed and on what")
     data: DataTable = parameter(help="the real images")
+    system: System = component("system", "pair", help="which pairs of networks there are and how they play")
     generator: Network = component("network", "pggan-generator", help="the generator")
     discriminator: Network = component("network", "pggan-discriminator", help="the discriminator")
     loss: Loss = component("loss", "wgan-gp", help="what the two players minimize")
     regularizers: tuple[Regularizer, ...] = component("regularizer", (), many=True, help="terms added to the loss")
+    augmentation: Augmentation = component(
+        "augmentation", "none", help="how reals and fakes are changed before discriminators see them"
+    )
     schedule: Schedule = component("schedule", "progressive", help="resolution, fade, minibatch and rates over time")
     optimizer: Optimizer = component("optimizer", "adam", help="one for each player, with the same settings")
     updates: UpdatesTable = parameter(attrs.Factory(UpdatesTable), help="how the two players take turns")

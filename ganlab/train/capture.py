@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from ganlab.recipe.schema import RunTable
-from ganlab.train.draws import Draws
 from ganlab.train.gradients import Part
 from ganlab.train.ranks import Ranks
 
@@ -157,10 +156,8 @@ class _Update:
     """One kind of update: its inputs in place, and its replay once it is recorded."""
 
     def __init__(self, like: Part) -> None:
-        noise = {name: [torch.empty_like(it) for it in tensors] for name, tensors in like.draws.noise.items()}
-        draws = Draws(torch.empty_like(like.draws.latents), torch.empty_like(like.draws.mixing_factors), noise)
         labels = None if like.labels is None else torch.empty_like(like.labels)
-        self.inputs = Part(torch.empty_like(like.reals), labels, draws)
+        self.inputs = Part(torch.empty_like(like.reals), labels, like.draws.each(torch.empty_like))
         self.done = 0
         self.replay: Callable[[], Sequence[Report]] | None = None
 
@@ -172,5 +169,4 @@ class _Update:
 
 def _tensors(part: Part) -> list[Tensor]:
     labels = [] if part.labels is None else [part.labels]
-    noise = [it for tensors in part.draws.noise.values() for it in tensors]
-    return [part.reals, *labels, part.draws.latents, part.draws.mixing_factors, *noise]
+    return [part.reals, *labels, *part.draws.tensors()]

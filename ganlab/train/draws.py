@@ -5,7 +5,7 @@ They are drawn for the whole minibatch, so that they do not depend on the device
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -26,6 +26,38 @@ class Draws:
     """`[N, 1, 1, 1]`, uniform in [0, 1)."""
     noise: Mapping[str, Sequence[Tensor]]
     """For each evaluation of the discriminator ("reals", "fakes", "mixed"), `[N, channels]` for each noise layer."""
+    uniform: Mapping[str, Tensor] = attrs.field(factory=dict)
+    """In [0, 1), `[N, k]`: for the augmentation of "reals" and "fakes", and the system's "chances", where needed."""
+    others: Mapping[str, Draws] = attrs.field(factory=dict)
+    """Where there are several pairs, those of each by its name, without latents."""
+
+    def of(self, pair: str) -> Draws:
+        """Those of a pair."""
+        return self.others.get(pair, self)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Draws:
+        """With every tensor replaced."""
+        return Draws(
+            latents=change(self.latents),
+            mixing_factors=change(self.mixing_factors),
+            noise={name: [change(values) for values in tensors] for name, tensors in self.noise.items()},
+            uniform={name: change(values) for name, values in self.uniform.items()},
+            others={name: draws.each(change) for name, draws in self.others.items()},
+        )
+
+    def tensors(self) -> list[Tensor]:
+        """All of them, in a fixed order."""
+        noise = [values for tensors in self.noise.values() for values in tensors]
+        others = [values for draws in self.others.values() for values in draws.tensors()]
+        return [self.latents, self.mixing_factors, *noise, *self.uniform.values(), *others]
+
+
+@attrs.frozen
+class Wanted:
+    """How many random numbers a pair needs for each sample."""
+
+    noise_channels: Sequence[int] = ()
+    augmentation: int = 0
 
 
 def draw_pass(
@@ -38,6 +70,8 @@ def draw_pass(
     noise_channels: Sequence[int],
     device: torch.device,
     rows: npt.NDArray[np.int64] | None = None,
+    augmentation: int = 0,
+    chances: int = 0,
 ) -> Draws:
     """The draws of the pass `purpose` ("discriminator" or "generator") that begins at `images_shown`.
 
@@ -49,7 +83,13 @@ def draw_pass(
         source = generator(seed, f"{purpose}/{name}", images_shown)
         return source.standard_normal((minibatch, width), dtype=np.float32)[own]
 
-    factors = generator(seed, f"{purpose}/mixing", images_shown).random((minibatch, 1, 1, 1), dtype=np.float32)[own]
+    def uniform(name: str, *shape: int) -> Tensor:
+        source = generator(seed, f"{purpose}/{name}", images_shown)
+        return on_device(torch.from_numpy(source.random((minibatch, *shape), dtype=np.float32)[own]), device)
+
+    uniforms = {name: uniform(f"augmentation/{name}", augmentation) for name in ("reals", "fakes") if augmentation}
+    if chances:
+        uniforms["chances"] = uniform("chances", chances)
     noise: dict[str, Sequence[Tensor]] = {}
     for evaluation in ("reals", "fakes", "mixed"):
         if noise_channels:
@@ -59,9 +99,41 @@ def draw_pass(
             noise[evaluation] = ()
     return Draws(
         latents=on_device(torch.from_numpy(normal("latents", latent_size)), device),
-        mixing_factors=on_device(torch.from_numpy(factors), device),
+        mixing_factors=uniform("mixing", 1, 1, 1),
         noise=noise,
+        uniform=uniforms,
     )
+
+
+def draw_pairs(
+    seed: int,
+    purpose: str,
+    images_shown: int,
+    *,
+    minibatch: int,
+    latent_size: int,
+    chances: int,
+    wanted: Mapping[str, Wanted],
+    device: torch.device,
+    rows: npt.NDArray[np.int64] | None = None,
+) -> Draws:
+    """The draws of a pass for every pair, by its name; a single one has the name ""."""
+    drawn = {}
+    for pair, numbers in {**({} if "" in wanted else {"": Wanted()}), **wanted}.items():
+        drawn[pair] = draw_pass(
+            seed,
+            f"{purpose}/{pair}".rstrip("/"),
+            images_shown,
+            minibatch=minibatch,
+            latent_size=0 if pair else latent_size,
+            noise_channels=numbers.noise_channels,
+            device=device,
+            rows=rows,
+            augmentation=numbers.augmentation,
+            chances=0 if pair else chances,
+        )
+    common = drawn.pop("")
+    return attrs.evolve(common, others=drawn) if drawn else common
 
 
 def on_device(values: Tensor, device: torch.device) -> Tensor:

@@ -17,6 +17,7 @@ from ganlab.track.journal import read
 from ganlab.track.results import keep, read_results
 from ganlab.track.store import reason
 from ganlab.train.devices import choose_device, prepare_arithmetic
+from ganlab.train.domains import Inputs, SampledReals, domains_of
 from ganlab.train.export import SavedGenerator, read_generator
 from ganlab.train.measure import (
     Measured,
@@ -72,7 +73,10 @@ def evaluate(loaded: LoadedRecipe, folder: RunFolder, *, say: Callable[[str], No
             raise RunError(f"{folder.path}: nothing is left to measure; `ganlab list metric` lists metrics")
         refuse_other_definitions(folder, planned)
         try_metrics(loaded)
-        found, problems = _all(folder, planned, source, saved, device, say)
+        inputs = None
+        if saved.system.samples_from_reals:
+            inputs = SampledReals(domains_of(source), saved.resolution, saved.fade, recipe.data.blend)
+        found, problems = _all(folder, planned, source, inputs, saved, device, say)
     return Evaluation(saved.images_shown, saved.images.resolution, saved.resolution, found, problems)
 
 
@@ -86,6 +90,7 @@ def _all(
     folder: RunFolder,
     planned: Sequence[Planned],
     source: ImageSet,
+    inputs: Inputs | None,
     saved: SavedGenerator,
     device: torch.device,
     say: Callable[[str], None],
@@ -99,7 +104,13 @@ def _all(
     for it in planned:
         known = read_results(folder)
         fakes = Fakes(
-            network=network, images=saved.images, level=saved.resolution, fade=saved.fade, seed=it.definition["seed"]
+            network=network,
+            images=saved.images,
+            level=saved.resolution,
+            fade=saved.fade,
+            seed=it.definition["seed"],
+            system=saved.system,
+            inputs=inputs,
         )
         say(f"measuring {it.name}")
         began = time.perf_counter()

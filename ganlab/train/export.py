@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import RunError
-from ganlab.interfaces import ImageShape
+from ganlab.interfaces import BuiltSystem, ImageShape
 from ganlab.plugins import Catalog, load_plugins
 from ganlab.train.tensors import read_header, read_tensors, write_tensors
 
@@ -22,7 +23,10 @@ class SavedGenerator:
     """A generator read from a file, and the level at which its training stood."""
 
     network: Any
-    """An `nn.Module` called as `ganlab.interfaces.Generator`, in evaluation mode."""
+    """All generators of the system, in evaluation mode; in one of one pair a `ganlab.interfaces.Generator`."""
+    system: BuiltSystem
+    domains: int
+    """Data sets that are shown side by side."""
     images: ImageShape
     resolution: int
     fade: float
@@ -32,17 +36,18 @@ class SavedGenerator:
 def save_generator(
     path: Path,
     network: nn.Module,
-    component: dict[str, Any],
+    tables: Mapping[str, Any],
     images: ImageShape,
     *,
     resolution: int,
     fade: float,
     images_shown: int,
 ) -> None:
-    """Write weights (safetensors) with, in the header, the recipe's table that rebuilds the network."""
+    """Write weights (safetensors) with, in the header, the recipe's tables `generator` and `system` that rebuild it."""
     header = {
         "format": FORMAT,
-        "generator": component,
+        "generator": tables["generator"],
+        "system": tables["system"],
         "images": attrs.asdict(images),
         "resolution": resolution,
         "fade": fade,
@@ -56,32 +61,62 @@ def read_generator(path: Path, catalog: Catalog | None = None) -> SavedGenerator
     header, weights = read_header(path, FORMAT), read_tensors(path)
     images = ImageShape(**header["images"])
     catalog = load_plugins() if catalog is None else catalog
-    network = catalog.create("network", header["generator"]).build(images)
+    component = catalog.create("system", header.get("system", "pair"))  # files of before there were systems name none
+    system = component.build(images)
+    network = system.generators(catalog.create("network", header["generator"]))
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise RunError(f"{path} does not fit its own network: {str(error).splitlines()[-1].strip()}") from error
     network.eval().requires_grad_(False)
-    return SavedGenerator(network, images, header["resolution"], header["fade"], header["images_shown"])
+    return SavedGenerator(
+        network=network,
+        system=system,
+        domains=component.domains,
+        images=images,
+        resolution=header["resolution"],
+        fade=header["fade"],
+        images_shown=header["images_shown"],
+    )
 
 
 class _AtLevel(nn.Module):
-    """A generator fixed at a level, so that it needs latents only and can be exported as a graph."""
+    """A system's generators fixed at a level, so that they need inputs only and can be exported as a graph."""
+
+    fade: Tensor | None
 
     def __init__(self, saved: SavedGenerator) -> None:
         super().__init__()
         self.network = saved.network
+        self.system = saved.system
         self.resolution = saved.resolution
         self.register_buffer("fade", None if saved.fade >= 1 else torch.tensor(saved.fade))
 
+    def sample(self, latents: Tensor, labels: Tensor | None, reals: Tensor | None) -> Tensor:
+        return self.system.sample(self.network, latents, labels, reals, resolution=self.resolution, fade=self.fade)
+
+
+class _FromLatents(_AtLevel):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        images: Tensor = self.network(latents, labels, resolution=self.resolution, fade=self.fade)
-        return images
+        return self.sample(latents, labels, None)
+
+
+class _FromImages(_AtLevel):
+    def forward(self, reals: Tensor, latents: Tensor | None = None) -> Tensor:
+        if latents is None:
+            latents = reals.new_zeros(reals.shape[0], self.network.latent_size)
+        return self.sample(latents, None, reals)
 
 
 def load_generator(folder: Path, catalog: Catalog | None = None) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """A run's generator as a module `latents (, labels) -> images` `[N, C, R, R]`, and example inputs for it."""
+    """A run's generator as a module `latents (, labels) -> images` `[N, C, R, R]`, and example inputs for it.
+
+    Where a system makes samples from real images the module is `reals (, latents) -> images`.
+    """
     saved = read_generator(Path(folder) / "generator.safetensors", catalog)
+    if saved.system.samples_from_reals:
+        side = saved.resolution
+        return _FromImages(saved).eval(), (torch.zeros(2, saved.domains * saved.images.channels, side, side),)
     latents = torch.zeros(2, saved.network.latent_size)
     labels = (torch.eye(saved.images.label_size)[[0, 0]],) if saved.images.label_size else ()
-    return _AtLevel(saved).eval(), (latents, *labels)
+    return _FromLatents(saved).eval(), (latents, *labels)

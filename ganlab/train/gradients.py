@@ -39,8 +39,7 @@ class Part:
         """One of `count` equal pieces."""
         size = self.reals.shape[0] // count
         piece = slice(number * size, (number + 1) * size)
-        noise = {name: [values[piece] for values in tensors] for name, tensors in self.draws.noise.items()}
-        draws = Draws(self.draws.latents[piece], self.draws.mixing_factors[piece], noise)
+        draws = self.draws.each(lambda values: values[piece])
         return Part(self.reals[piece], None if self.labels is None else self.labels[piece], draws)
 
 

@@ -185,6 +185,8 @@ class Measurer:
             level=event.stage.resolution,
             fade=event.stage.fade,
             seed=trainer.recipe.run.seed,
+            system=trainer.players.system,
+            inputs=trainer.inputs(event.stage),
             ranks=trainer.ranks,
         )
         if not trainer.ranks.first:

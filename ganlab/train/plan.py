@@ -92,7 +92,7 @@ def make_plan(loaded: LoadedRecipe, *, seconds: float, say: Say) -> Plan:
         try:
             return _plan(trainer, seconds, say)
         finally:
-            trainer.feed.close()
+            trainer.close()
 
 
 def _plan(trainer: Trainer, seconds: float, say: Say) -> Plan:

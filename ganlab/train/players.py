@@ -1,4 +1,4 @@
-"""The two networks, the averaged generator and the loss, built from a recipe and initialized from its seed."""
+"""Networks, averaged generator and losses of every pair, built from a recipe and initialized from its seed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import GanlabError
-from ganlab.interfaces import AdversarialLoss, BuiltRegularizer, ImageShape
+from ganlab.interfaces import AdversarialLoss, BuiltRegularizer, BuiltSystem, ImageShape
+from ganlab.modules import SystemBase
 from ganlab.randomness import derived_seed, generator
 from ganlab.recipe.schema import Recipe
+from ganlab.train.draws import Wanted
 
 
 @attrs.frozen
@@ -39,41 +41,78 @@ class Lists:
 
 
 @attrs.frozen
-class Players:
-    """Everything that learns or holds state in a training."""
+class Pair:
+    """A discriminator, and what is minimized with it."""
 
-    generator: Any
-    """An `nn.Module` called as `ganlab.interfaces.Generator`."""
+    name: str
+    """In the system; "" where there is one pair only."""
     discriminator: Any
     """An `nn.Module` called as `ganlab.interfaces.Discriminator`."""
-    averaged: Any
-    """The generator's moving average, the one that is sampled."""
     loss: AdversarialLoss
-    regularizers: Sequence[BuiltRegularizer]
-    lists: Mapping[str, Lists] = attrs.field()
-    """Of "generator" and "discriminator"."""
-
+    regularizers: Sequence[BuiltRegularizer] = ()
+    augmentation: Any = None
+    """A `ganlab.interfaces.BuiltAugmentation`, or None."""
     joins_passes: bool = attrs.field()
     """Whether the discriminator takes reals and fakes in one call; see `ganlab.interfaces.Discriminator`."""
-
-    @lists.default
-    def _look_up(self) -> Mapping[str, Lists]:
-        return {"generator": Lists.of(self.generator), "discriminator": Lists.of(self.discriminator)}
 
     @joins_passes.default
     def _ask(self) -> bool:
         return bool(getattr(self.discriminator, "joins_passes", False))
 
+    def named(self, value: str) -> str:
+        """The name that a value of this pair has in the journal."""
+        return f"{self.name}/{value}" if self.name else value
+
+    def wanted(self, resolution: int) -> Wanted:
+        """The random numbers it needs at a resolution."""
+        augmentation = 0 if self.augmentation is None else self.augmentation.draws
+        return Wanted(self.discriminator.noise_channels(resolution), augmentation)
+
+    def parts(self) -> dict[str, object]:
+        """What may hold state beside the discriminator, by the name it has in a checkpoint."""
+        ending = f".{self.name}" if self.name else ""
+        regularizers = {f"regularizer{number}{ending}": built for number, built in enumerate(self.regularizers)}
+        return {f"loss{ending}": self.loss, **regularizers, f"augmentation{ending}": self.augmentation}
+
+
+@attrs.frozen
+class Players:
+    """Everything that learns or holds state in a training."""
+
+    generator: Any
+    """All generators, as the system calls them; in a system of one pair a `ganlab.interfaces.Generator`."""
+    discriminator: Any
+    """All discriminators."""
+    averaged: Any
+    """The generators' moving average, which is what is sampled."""
+    system: BuiltSystem
+    pairs: Sequence[Pair]
+    lists: Mapping[str, Lists] = attrs.field()
+    """Of "generator" and "discriminator"."""
+
+    @lists.default
+    def _look_up(self) -> Mapping[str, Lists]:
+        return {"generator": Lists.of(self.generator), "discriminator": Lists.of(self.discriminator)}
+
     def modules(self) -> dict[str, nn.Module]:
         """Every part with weights or state, by the name it has in a checkpoint."""
-        parts = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "averaged": self.averaged,
-            "loss": self.loss,
-            **{f"regularizer{number}": built for number, built in enumerate(self.regularizers)},
-        }
+        parts = {"generator": self.generator, "discriminator": self.discriminator, "averaged": self.averaged}
+        parts["system"] = self.system
+        for pair in self.pairs:
+            parts.update(pair.parts())
         return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+
+
+def one_pair(
+    generator: Any,
+    discriminator: Any,
+    averaged: Any,
+    loss: AdversarialLoss,
+    regularizers: Sequence[BuiltRegularizer] = (),
+) -> Players:
+    """One generator against one discriminator, from parts that have been built."""
+    system = SystemBase(ImageShape(3, 4))  # it asks nothing of the images
+    return Players(generator, discriminator, averaged, system, (Pair("", discriminator, loss, regularizers),))
 
 
 def build_players(recipe: Recipe, images: ImageShape, device: torch.device) -> Players:
@@ -90,12 +129,14 @@ def build_players(recipe: Recipe, images: ImageShape, device: torch.device) -> P
 
 def bare_players(recipe: Recipe, images: ImageShape) -> Players:
     """Build on torch's default device without drawing weights, for a look at shapes or for weights from elsewhere."""
+    system = recipe.system.build(images)
     networks = {}
     for name in ("generator", "discriminator", "averaged"):
         player = "generator" if name == "averaged" else name
+        build = system.discriminators if name == "discriminator" else system.generators
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(recipe.run.seed, f"build/{player}"))  # for modules that draw for themselves
-            networks[name] = getattr(recipe, player).build(images)
+            networks[name] = build(getattr(recipe, player))
         for module in networks[name].modules():
             if recipe.run.recompute_from and getattr(module, "resolution", 0) >= recipe.run.recompute_from:
                 if any(getattr(part, "changes_in_forward", False) for part in module.modules()):
@@ -103,11 +144,21 @@ def bare_players(recipe: Recipe, images: ImageShape) -> Players:
                         f"run.recompute_from: the {player} has layers that follow statistics in every pass (batch "
                         "normalization), which would count twice; set it to 0, or use another normalization"
                     )
-                module.recomputed = True
+                module.recomputed = True  # type: ignore[assignment]  # torch's stub: attributes are modules
     averaged = networks["averaged"].requires_grad_(False)
     averaged.eval()
+    pairs = tuple(_pair(recipe, images, system, networks["discriminator"], name) for name in system.pairs)
+    return Players(networks["generator"], networks["discriminator"], averaged, system, pairs)
+
+
+def _pair(recipe: Recipe, images: ImageShape, system: BuiltSystem, discriminators: nn.Module, name: str) -> Pair:
+    discriminator = system.discriminator(discriminators, name)
+    if name and hasattr(discriminator, "start_from"):
+        raise GanlabError(
+            "discriminator: its initial weights depend on the first minibatch, which only a system of one pair shows it"
+        )
     regularizers = tuple(component.build() for component in recipe.regularizers)
-    return Players(networks["generator"], networks["discriminator"], averaged, recipe.loss.build(), regularizers)
+    return Pair(name, discriminator, recipe.loss.build(), regularizers, recipe.augmentation.build(images))
 
 
 def initialize(network: nn.Module, seed: int, player: str) -> None:

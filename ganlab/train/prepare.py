@@ -19,11 +19,12 @@ from ganlab.train.allocation import keep_freed_memory
 from ganlab.train.capture import CudaRecorder
 from ganlab.train.devices import choose_device, choose_precision, has_instructions, prepare_arithmetic
 from ganlab.train.division import Division, check_divisible
+from ganlab.train.domains import domains_of
 from ganlab.train.measure import planned_metrics, refuse_other_definitions, try_metrics
 from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
 from ganlab.train.players import build_players
 from ganlab.train.ranks import ALONE, Ranks
-from ganlab.train.supply import open_feed
+from ganlab.train.supply import open_feeds
 from ganlab.train.trainer import Trainer
 
 Say = Callable[[str], None]
@@ -50,6 +51,10 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
     players = build_players(recipe, images, device)
     division = Division(ranks.size, ranks.rank, recipe.run.micro_batches)
     check_divisible(division, stages_of(schedule, recipe.run.images), players)
+    if players.system.chances and division.parts > 1:
+        raise GanlabError(
+            "system: it remembers earlier fakes, which works neither on several ranks nor in micro-batches"
+        )
     if ranks.first:
         try_metrics(loaded)
         if not fresh:
@@ -61,16 +66,18 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
             _same_data(folder, source)
         folder.write_info(facts, resumed=not fresh)
         folder.write_recipe(loaded.toml())  # on resume too: what decides no number, such as [track], may have changed
+    feeds = open_feeds(recipe, source, device)
     trainer = Trainer(
         recipe=recipe,
         images=images,
         source=source,
         schedule=schedule,
         players=players,
-        feed=open_feed(recipe, source, device),
+        feed=feeds[0],
+        other_feeds=feeds[1:],
         folder=folder,
         device=device,
-        generator_table=loaded.plain()["generator"],
+        tables={name: loaded.plain()[name] for name in ("generator", "system")},
         facts={"digest": facts["digest"]},
         ranks=ranks,
         say=say,
@@ -127,6 +134,13 @@ def image_shape(loaded: LoadedRecipe, source: ImageSet) -> ImageShape:
         raise DataError(f"{where}: data.resolution: {source.name} has no images at {data.resolution} (it has {known})")
     if data.labels and not source.label_size:
         raise DataError(f"{loaded.document.origin(('data', 'labels'))}: data.labels: {source.name} has no labels")
+    domains, wanted = len(domains_of(source)), loaded.recipe.system.domains
+    if domains != wanted:
+        where = loaded.document.origin(("data", "name"))
+        remedy = 'data.name = "two-sets" shows two' if wanted == 2 else "name a data set that has"
+        raise DataError(
+            f"{where}: data.name: the system needs {wanted} data sets side by side, not {domains}; {remedy}"
+        )
     return ImageShape(source.channels, data.resolution, source.label_size if data.labels else 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -13,7 +13,7 @@ from torch import Tensor
 from ganlab.interfaces import ImageShape, Stage
 from ganlab.recipe.schema import Recipe
 from ganlab.train.devices import autocast
-from ganlab.train.draws import Draws
+from ganlab.train.draws import Draws, Wanted
 from ganlab.train.hollow import HollowMode
 from ganlab.train.operations import operations
 from ganlab.train.players import Players, bare_players
@@ -70,15 +70,10 @@ class Rehearsal:
         """(discriminator, generator) outcomes of one pass each."""
         recipe, images, device = self.recipe, self.images, self.device
         players: Players = self._players
-        reals = torch.empty(minibatch, images.channels, stage.resolution, stage.resolution, device=device)
+        channels = recipe.system.domains * images.channels
+        reals = torch.empty(minibatch, channels, stage.resolution, stage.resolution, device=device)
         labels = torch.empty(minibatch, images.label_size, device=device) if images.label_size else None
-        widths: Sequence[int] = players.discriminator.noise_channels(stage.resolution)
-        noise = [torch.empty(minibatch, width, device=device) for width in widths]
-        draws = Draws(
-            latents=torch.empty(minibatch, players.generator.latent_size, device=device),
-            mixing_factors=torch.empty(minibatch, 1, 1, 1, device=device),
-            noise={"reals": noise, "fakes": noise, "mixed": noise},
-        )
+        draws = hollow_draws(players, stage.resolution, minibatch, device)
         fade = torch.empty((), device=device) if faded else None
         level = Level(stage.resolution, fade, images.resolution // stage.resolution)
         context = autocast(device, recipe.run.precision)
@@ -87,6 +82,23 @@ class Rehearsal:
         else:
             yield discriminator_step(players, reals, labels, draws, level, context)
             yield generator_step(players, reals, labels, draws, level, context)
+
+
+def hollow_draws(players: Players, resolution: int, minibatch: int, device: torch.device) -> Draws:
+    """The draws of a pass, without content."""
+
+    def empty(*shape: int) -> Tensor:
+        return torch.empty(minibatch, *shape, device=device)
+
+    def of(wanted: Wanted, latent_size: int, chances: int) -> Draws:
+        noise = [empty(width) for width in wanted.noise_channels]
+        uniform = {name: empty(wanted.augmentation) for name in ("reals", "fakes")}
+        each = {"reals": noise, "fakes": noise, "mixed": noise}
+        return Draws(empty(latent_size), empty(1, 1, 1), each, {**uniform, "chances": empty(chances)})
+
+    wanted = {pair.name: pair.wanted(resolution) for pair in players.pairs}
+    common = of(wanted.pop("", Wanted()), players.generator.latent_size, players.system.chances)
+    return attrs.evolve(common, others={name: of(numbers, 0, 0) for name, numbers in wanted.items()})
 
 
 class _Following:

@@ -60,7 +60,7 @@ def run(
         try:
             return _train(trainer, observers, stop, Measurer(trainer, planned, say), say)
         finally:
-            trainer.feed.close()
+            trainer.close()
             if mirror is not None:
                 # A first Ctrl-C now ends the waiting; one that ended the training does not count.
                 mirror.close(give_up=(lambda: False) if stop() else stop)
@@ -128,7 +128,7 @@ def _follow(trainer: Trainer, stop: StopRequest, measure: Measurer) -> int:
     except NonFinite as error:  # it is so on all ranks, and the first one says so
         raise RankLost(str(error)) from error
     finally:
-        trainer.feed.close()
+        trainer.close()
     return stop.exit_code if outcome == "interrupted" else 0
 
 

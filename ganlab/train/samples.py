@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from torch import Tensor
 
 from ganlab.data.grid import image_grid
 from ganlab.data.reals import to_bytes
+from ganlab.interfaces import BuiltSystem
 from ganlab.randomness import generator as random_generator
 from ganlab.track.files import replacing
+from ganlab.train.domains import Inputs
 
 BATCH = 32
 VIEW_PIXELS = 512
@@ -48,18 +52,77 @@ def sample_labels(count: int, label_size: int) -> Tensor | None:
 
 @torch.no_grad()
 def generate(
-    network: Any, latents: Tensor, labels: Tensor | None, *, resolution: int, fade: float
+    network: Any,
+    latents: Tensor,
+    labels: Tensor | None,
+    *,
+    resolution: int,
+    fade: float,
+    system: BuiltSystem | None = None,
+    inputs: Inputs | None = None,
+    first: int = 0,
 ) -> npt.NDArray[np.uint8]:
-    """uint8 `[N, C, resolution, resolution]` from `latents`, in small batches, on the network's device."""
+    """uint8 `[N, C, resolution, resolution]` from `latents`, in small batches, on the network's device.
+
+    A system's samples are made by it, where it asks for real images from those that `inputs` gives for the numbers of
+    the samples, of which the first is `first`.
+    """
+    sample = _generating(network) if system is None else partial(system.sample, network)
+    return np.concatenate(list(_made(sample, network, latents, labels, resolution, fade, inputs, first)))
+
+
+@torch.no_grad()
+def pictures(
+    network: Any,
+    latents: Tensor,
+    labels: Tensor | None,
+    *,
+    resolution: int,
+    fade: float,
+    system: BuiltSystem,
+    inputs: Inputs | None,
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """What a grid of a run shows: uint8 `[N * K, C, R, R]`, and K, the pictures of one sample."""
+    show = getattr(system, "show", None)
+    if show is None:
+        images = generate(network, latents, labels, resolution=resolution, fade=fade, system=system, inputs=inputs)
+        return images, 1
+    made = np.concatenate(list(_made(partial(show, network), network, latents, labels, resolution, fade, inputs, 0)))
+    return made.reshape(-1, *made.shape[2:]), made.shape[1]
+
+
+def _generating(network: Any) -> Callable[..., Tensor]:
+    def sample(latents: Tensor, labels: Tensor | None, reals: Tensor | None, **at: Any) -> Tensor:
+        images: Tensor = network(latents, labels, **at)
+        return images
+
+    return sample
+
+
+def _made(
+    sample: Callable[..., Tensor],
+    network: Any,
+    latents: Tensor,
+    labels: Tensor | None,
+    resolution: int,
+    fade: float,
+    inputs: Inputs | None,
+    first: int,
+) -> Iterator[npt.NDArray[np.uint8]]:
     parameter = next(network.parameters())
     weight = None if fade >= 1 else torch.tensor(fade, dtype=torch.float32, device=parameter.device)
-    images = []
     for start in range(0, len(latents), BATCH):
         part = slice(start, start + BATCH)
-        some_labels = None if labels is None else labels[part].to(parameter.device)
-        out = network(latents[part].to(parameter.device), some_labels, resolution=resolution, fade=weight)
-        images.append(to_bytes(out).cpu().numpy())
-    return np.concatenate(images)
+        some = latents[part].to(parameter.device)
+        own_labels = None if labels is None else labels[part].to(parameter.device)
+        reals = None if inputs is None else inputs(first + start, first + start + len(some)).to(parameter.device)
+        out = sample(some, own_labels, reals, resolution=resolution, fade=weight)
+        yield bytes_of(out).cpu().numpy()
+
+
+def bytes_of(images: Tensor) -> Tensor:
+    """Network values of any shape `[..., C, H, W]` as uint8."""
+    return to_bytes(images.flatten(0, -4)).view(images.shape)
 
 
 def enlarge(images: npt.NDArray[np.uint8], resolution: int) -> npt.NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from ganlab.train.players import Pair
 from ganlab.train.tally import Tally
 
 FIRST = 2.0**10
@@ -134,6 +135,7 @@ def changed_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [*parameters, *state]
 
 
-def buffers_of(loss: object) -> list[Tensor]:
-    """What a loss may change when it observes a step."""
-    return list(loss.buffers()) if isinstance(loss, nn.Module) else []
+def buffers_of(pair: Pair) -> list[Tensor]:
+    """What a pair's loss and augmentation may change when they observe a step."""
+    parts = (pair.loss, pair.augmentation)
+    return [buffer for part in parts if isinstance(part, nn.Module) for buffer in part.buffers()]

@@ -20,6 +20,7 @@ from ganlab.errors import DataError
 from ganlab.interfaces import ImageSet, ImageShape, Stage
 from ganlab.recipe.schema import Recipe
 from ganlab.train.division import comparing_modules
+from ganlab.train.domains import SampledReals, domains_of
 from ganlab.train.players import Players
 from ganlab.train.samples import sample_labels, sample_latents
 from ganlab.train.step import Autocast, Gradients, Outcome
@@ -55,9 +56,10 @@ def tallied(player: str, report: Mapping[str, Tensor], tally: Tally) -> Mapping[
 
 def gap(means: Mapping[str, float]) -> dict[str, float]:
     """The mean score of reals minus that of fakes, where a loss reports them."""
-    if "scores/real" not in means or "scores/fake" not in means:
-        return {}
-    return {"scores/gap": means["scores/real"] - means["scores/fake"]}
+    ending = "scores/real"
+    pairs = [name.removesuffix(ending) for name in means if name == ending or name.endswith(f"/{ending}")]
+    pairs = [pair for pair in pairs if not pair.startswith("generator/") and f"{pair}scores/fake" in means]
+    return {f"{pair}scores/gap": means[f"{pair}{ending}"] - means[f"{pair}scores/fake"] for pair in pairs}
 
 
 @attrs.define(kw_only=True)
@@ -79,9 +81,10 @@ class Signs:
     def measure(self, stage: Stage, reals: Tensor) -> dict[str, float]:
         """All signs by name; `reals` `[N, C, R, R]` are the last whole minibatch."""
         values = {f"weight_norm/{player}": self._weight_norm(player) for player in ("generator", "discriminator")}
-        strength = self.players.loss.noise_strength()
-        if strength is not None:
-            values["noise/strength"] = float(strength)
+        for pair in self.players.pairs:
+            strength = pair.loss.noise_strength()
+            if strength is not None:
+                values[pair.named("noise/strength")] = float(strength)
         fade = None if stage.fade >= 1 else torch.tensor(stage.fade, dtype=torch.float32, device=self.device)
         appending = self._appending()
         with evaluating(self.players.generator, self.players.discriminator):
@@ -106,11 +109,18 @@ class Signs:
         network = self.players.generator
         latents = sample_latents(self.recipe.run.seed, count, network.latent_size, "signs")
         labels = sample_labels(count, self.images.label_size)
+        inputs = None
+        if self.players.system.samples_from_reals:
+            inputs = SampledReals(domains_of(self.source), stage.resolution, stage.fade, self.recipe.data.blend)
         for start in range(0, count, stage.minibatch):
             part = slice(start, start + stage.minibatch)
             own_labels = None if labels is None else labels[part].to(self.device)
             with self.autocast():
-                made = network(latents[part].to(self.device), own_labels, resolution=stage.resolution, fade=fade)
+                reals = None if inputs is None else inputs(start, start + len(latents[part])).to(self.device)
+                some = latents[part].to(self.device)
+                made = self.players.system.sample(
+                    network, some, own_labels, reals, resolution=stage.resolution, fade=fade
+                )
             yield made.float()
 
     def _real_spread(self, stage: Stage, fade: Tensor | None) -> float | None:
@@ -134,7 +144,12 @@ class Signs:
             yield network_reals(pixels, mirror=flips, fade=fade, blend=self.recipe.data.blend)
 
     def _appending(self) -> dict[str, list[nn.Module]]:
-        """Modules of the discriminator that compare samples and append what they find, by their name in it."""
+        """Modules of the discriminator that compare samples and append what they find, by their name in it.
+
+        In a system of several pairs none: each would have to be shown minibatches of its own.
+        """
+        if len(self.players.pairs) > 1:
+            return {}
         found: dict[str, list[nn.Module]] = {}
         for path, module in comparing_modules(self.players).items():
             if path.startswith("discriminator.") and hasattr(module, "out_channels"):

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ganlab.interfaces import ImageSet, ImageShape
+from ganlab.interfaces import BuiltSystem, ImageSet, ImageShape
+from ganlab.train.domains import Inputs
 from ganlab.train.ranks import ALONE, RankLost, Ranks
 from ganlab.train.samples import BATCH, enlarge, generate, sample_labels, sample_latents
 
@@ -54,6 +55,10 @@ class Fakes:
     """Resolution that is generated."""
     fade: float
     seed: int
+    system: BuiltSystem | None = None
+    """How its samples are made; None: it is a generator by itself."""
+    inputs: Inputs | None = None
+    """The real images that they are made from, where the system asks for them."""
     ranks: Ranks = ALONE
 
     @property
@@ -105,4 +110,13 @@ class Fakes:
         latents = sample_latents(self.seed, stop - start, self.network.latent_size, "metrics", start)
         labels = sample_labels(stop, self.images.label_size)
         own_labels = None if labels is None else labels[start:]
-        return generate(self.network, latents, own_labels, resolution=self.level, fade=self.fade)
+        return generate(
+            self.network,
+            latents,
+            own_labels,
+            resolution=self.level,
+            fade=self.fade,
+            system=self.system,
+            inputs=self.inputs,
+            first=start,
+        )

@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ganlab.interfaces import Critic, Critique, DiscriminatorPass, GeneratorPass, LossValue
+from ganlab.interfaces import Critic, Critique, DiscriminatorPass, GeneratorPass, LossValue, Match, Play
 from ganlab.train.draws import Draws
-from ganlab.train.players import Players
+from ganlab.train.players import Pair, Players
 from ganlab.train.scaling import gradient_scale
 
 Autocast = Callable[[], AbstractContextManager[object]]
@@ -29,6 +29,10 @@ class Level(NamedTuple):
     fade: Tensor | None
     enlargement: int = 1
     """Full resolution over this one."""
+
+    def enlargement_of(self, images: Tensor) -> int:
+        """Full resolution over that of images, which a system may have at several resolutions at once."""
+        return self.enlargement * self.resolution // images.shape[-1]
 
 
 class Outcome(NamedTuple):
@@ -44,11 +48,11 @@ class Outcome(NamedTuple):
 class Passes(NamedTuple):
     """The three computations that steps are made of, as they stand here or compiled."""
 
-    generate: Callable[..., Tensor]
+    generate: Callable[..., Play]
     judge: Callable[..., LossValue]
-    """The discriminator's loss."""
+    """The discriminators' loss."""
     persuade: Callable[..., LossValue]
-    """The generator's loss."""
+    """The generators' loss."""
     compiled: bool = False
 
 
@@ -65,8 +69,8 @@ def discriminator_step(
     """The discriminator's loss and gradients. `reals` `[N, C, R, R]` in [-1, 1]; fakes get the labels of the reals."""
     do = passes or plain_passes()
     with torch.no_grad():
-        fakes = do.generate(players, labels, draws, level, autocast)
-    return _judged(do, players, reals, fakes, labels, draws, level, autocast, loss_scale)
+        play = do.generate(players, reals, labels, draws, level, autocast, False)
+    return _judged(do, players, play.matches, labels, draws, level, autocast, loss_scale)
 
 
 def generator_step(
@@ -81,8 +85,8 @@ def generator_step(
 ) -> Outcome:
     """The generator's loss and gradients; `labels` are those its fakes are made with."""
     do = passes or plain_passes()
-    fakes = do.generate(players, labels, draws, level, autocast)
-    value = do.persuade(players, fakes, reals, labels, draws, level, autocast, loss_scale)
+    play = do.generate(players, reals, labels, draws, level, autocast, True)
+    value = do.persuade(players, play, labels, draws, level, autocast, loss_scale)
     return _outcome(players, value, "generator", loss_scale)
 
 
@@ -99,9 +103,10 @@ def joint_step(
     """Both players' losses and gradients from the same fakes, before either is updated (Theano, CIFAR-10)."""
     do = passes or plain_passes()
     ours, theirs = loss_scales
-    fakes = do.generate(players, labels, draws, level, autocast)
-    discriminator = _judged(do, players, reals, fakes.detach(), labels, draws, level, autocast, ours)
-    value = do.persuade(players, fakes, reals, labels, draws, level, autocast, theirs)
+    play = do.generate(players, reals, labels, draws, level, autocast, True)
+    matches = {name: Match(match.reals, match.fakes.detach()) for name, match in play.matches.items()}
+    discriminator = _judged(do, players, matches, labels, draws, level, autocast, ours)
+    value = do.persuade(players, play, labels, draws, level, autocast, theirs)
     return discriminator, _outcome(players, value, "generator", theirs)
 
 
@@ -122,27 +127,44 @@ def compiled_passes() -> Passes:
     )
 
 
-def _generate(players: Players, labels: Tensor | None, draws: Draws, level: Level, autocast: Autocast) -> Tensor:
-    """Fakes, float32."""
+def _generate(
+    players: Players,
+    reals: Tensor,
+    labels: Tensor | None,
+    draws: Draws,
+    level: Level,
+    autocast: Autocast,
+    learning: bool,
+) -> Play:
+    """What each pair is to be shown, float32; `learning` where it is the generators that learn from it."""
     with autocast():
-        fakes = players.generator(draws.latents, labels, resolution=level.resolution, fade=level.fade)
-    images: Tensor = fakes.float()
-    return images
+        play = players.system.play(
+            players.generator,
+            draws.latents,
+            labels,
+            reals,
+            resolution=level.resolution,
+            fade=level.fade,
+            learning=learning,
+        )
+    return Play({name: Match(match.reals, match.fakes.float()) for name, match in play.matches.items()}, play.terms)
 
 
 def _judged(
     do: Passes,
     players: Players,
-    reals: Tensor,
-    fakes: Tensor,
+    matches: Mapping[str, Match],
     labels: Tensor | None,
     draws: Draws,
     level: Level,
     autocast: Autocast,
     loss_scale: Tensor | None,
 ) -> Outcome:
+    if players.system.chances:
+        with torch.no_grad():
+            matches = players.system.remember(matches, draws.uniform["chances"])  # type: ignore[attr-defined]  # there, as `chances` says
     with held(() if do.compiled else players.lists["discriminator"].holders):  # a compiler shares what is equal anyway
-        value = do.judge(players, reals, fakes, labels, draws, level, autocast, loss_scale)
+        value = do.judge(players, matches, labels, draws, level, autocast, loss_scale)
         return _outcome(players, value, "discriminator", loss_scale)
 
 
@@ -159,18 +181,18 @@ def held(layers: Sequence[Any]) -> Iterator[None]:
 
 
 def make_critic(
-    players: Players,
+    pair: Pair,
     noise: Mapping[str, Sequence[Tensor]],
     level: Level,
     autocast: Autocast,
     loss_scale: Tensor | None = None,
 ) -> Critic:
     """The discriminator at this level with this pass's noise, as losses call it; scores come back in float32."""
-    strength = players.loss.noise_strength()
+    strength = pair.loss.noise_strength()
 
     def critic(images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> Critique:
         with autocast():
-            critique = players.discriminator(images, fade=level.fade, noise=noise[draw], noise_strength=strength)
+            critique = pair.discriminator(images, fade=level.fade, noise=noise[draw], noise_strength=strength)
         logits = critique.label_logits
         return Critique(critique.scores.float(), None if logits is None else logits.float())
 
@@ -181,47 +203,67 @@ def make_critic(
 
 def _judge(
     players: Players,
-    reals: Tensor,
-    fakes: Tensor,
+    matches: Mapping[str, Match],
     labels: Tensor | None,
     draws: Draws,
     level: Level,
     autocast: Autocast,
     loss_scale: Tensor | None,
 ) -> LossValue:
-    """The discriminator's loss, 0-d, and its report."""
-    critic = make_critic(players, draws.noise, level, autocast, loss_scale)
-    if players.joins_passes:
-        real, fake = _judge_together(players, reals, fakes, draws, level, autocast)
-    else:
-        real, fake = critic(reals, "reals"), critic(fakes, "fakes")
-    batch = DiscriminatorPass(
-        critic=critic,
-        reals=reals,
-        fakes=fakes,
-        real=real,
-        fake=fake,
-        mixing_factors=draws.mixing_factors,
-        labels=labels,
-        fake_labels=labels,
-        enlargement=level.enlargement,
-    )
-    terms = [players.loss.discriminator(batch)]
-    terms += [value for term in players.regularizers if (value := term.discriminator(batch)) is not None]
-    return _sum(terms)
+    """The discriminators' loss, 0-d, and its report."""
+    values = []
+    for pair in players.pairs:
+        own = draws.of(pair.name)
+        reals, fakes = _augmented(pair, matches[pair.name], own)
+        critic = make_critic(pair, own.noise, level, autocast, loss_scale)
+        if pair.joins_passes:
+            real, fake = _judge_together(pair, reals, fakes, own, level, autocast)
+        else:
+            real, fake = critic(reals, "reals"), critic(fakes, "fakes")
+        batch = DiscriminatorPass(
+            critic=critic,
+            reals=reals,
+            fakes=fakes,
+            real=real,
+            fake=fake,
+            mixing_factors=own.mixing_factors,
+            labels=labels,
+            fake_labels=labels,
+            enlargement=level.enlargement_of(reals),
+        )
+        terms = [pair.loss.discriminator(batch)]
+        terms += [value for term in pair.regularizers if (value := term.discriminator(batch)) is not None]
+        values.append(_with_signs(pair, _sum(terms), real))
+    return _of_all(players, values)
+
+
+def _augmented(pair: Pair, match: Match, draws: Draws) -> Match:
+    """What the pair's discriminator is shown of a match."""
+    if pair.augmentation is None:
+        return match
+    changed = (pair.augmentation(getattr(match, name), draws.uniform[name]) for name in ("reals", "fakes"))
+    return Match(*changed)
+
+
+def _with_signs(pair: Pair, value: LossValue, real: Critique) -> LossValue:
+    """With what an augmentation adapts by, and its own report."""
+    if pair.augmentation is None:
+        return value
+    more = {"signs/real": real.scores.detach().sign(), **pair.augmentation.report()}
+    return LossValue(value.per_sample, {**value.report, **more})
 
 
 def _judge_together(
-    players: Players, reals: Tensor, fakes: Tensor, draws: Draws, level: Level, autocast: Autocast
+    pair: Pair, reals: Tensor, fakes: Tensor, draws: Draws, level: Level, autocast: Autocast
 ) -> tuple[Critique, Critique]:
     """Reals and fakes in one pass of twice the size, minibatch statistics apart: fewer and larger kernels."""
-    noise = [torch.cat(pair) for pair in zip(draws.noise["reals"], draws.noise["fakes"], strict=True)]
+    noise = [torch.cat(tensors) for tensors in zip(draws.noise["reals"], draws.noise["fakes"], strict=True)]
     with autocast():
-        both = players.discriminator(
+        both = pair.discriminator(
             torch.cat([reals, fakes]),
             fade=level.fade,
             noise=noise,
-            noise_strength=players.loss.noise_strength(),
+            noise_strength=pair.loss.noise_strength(),
             passes=2,
         )
     scores = both.scores.float().chunk(2)
@@ -231,20 +273,36 @@ def _judge_together(
 
 def _persuade(
     players: Players,
-    fakes: Tensor,
-    reals: Tensor,
+    play: Play,
     labels: Tensor | None,
     draws: Draws,
     level: Level,
     autocast: Autocast,
     loss_scale: Tensor | None,
 ) -> LossValue:
-    """The generator's loss, 0-d, and its report."""
-    critic = make_critic(players, draws.noise, level, autocast, loss_scale)
-    batch = GeneratorPass(critic=critic, fakes=fakes, fake=critic(fakes, "fakes"), fake_labels=labels, reals=reals)
-    terms = [players.loss.generator(batch)]
-    terms += [value for term in players.regularizers if (value := term.generator(batch)) is not None]
-    return _sum(terms)
+    """The generators' loss, 0-d, and its report."""
+    values = []
+    for pair in players.pairs:
+        own = draws.of(pair.name)
+        reals, fakes = _augmented(pair, play.matches[pair.name], own)
+        critic = make_critic(pair, own.noise, level, autocast, loss_scale)
+        batch = GeneratorPass(critic=critic, fakes=fakes, fake=critic(fakes, "fakes"), fake_labels=labels, reals=reals)
+        terms = [pair.loss.generator(batch)]
+        terms += [value for term in pair.regularizers if (value := term.generator(batch)) is not None]
+        values.append(_sum(terms))
+    value = _of_all(players, values)
+    return value if play.terms is None else _sum([value, play.terms])
+
+
+def _of_all(players: Players, values: Sequence[LossValue]) -> LossValue:
+    """The sum of the pairs' losses, each pair's report under its name."""
+    if not players.pairs[0].name:
+        return values[0]
+    report = {}
+    for pair, value in zip(players.pairs, values, strict=True):
+        report[pair.named("loss")] = value.per_sample
+        report.update({pair.named(name): tensor for name, tensor in value.report.items()})
+    return LossValue(_sum(values).per_sample, report)
 
 
 def _sum(terms: Sequence[LossValue]) -> LossValue:

@@ -19,6 +19,8 @@ from ganlab.data.feed import Feed, Span
 from ganlab.data.levels import DecodedLevel, level_bytes
 from ganlab.data.reals import MIRRORED, network_reals
 from ganlab.errors import GanlabError
+from ganlab.randomness import derived_seed
+from ganlab.train.domains import domains_of
 from ganlab.train.draws import on_device
 from ganlab.train.foresight import Foresight
 from ganlab.train.memory import free_bytes, largest_stages
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
     from ganlab.recipe.schema import Recipe
+
+    RowsOf = Callable[[int], npt.NDArray[np.int64]]
 
 HOST_SHARE = 0.5
 """`cache = "auto"` takes at most this part of the memory that is free on the host at the start,"""
@@ -52,8 +56,14 @@ class _Arrived(NamedTuple):
     labels: Tensor | None
 
 
-def open_feed(recipe: Recipe, source: ImageSet, device: torch.device) -> Feed:
-    """The feed that a recipe asks for."""
+def open_feeds(recipe: Recipe, source: ImageSet, device: torch.device) -> list[Feed]:
+    """The feed of every domain that is shown side by side; of the set itself where it has none."""
+    domains = domains_of(source)
+    return [open_feed(recipe, domain, device, number, len(domains)) for number, domain in enumerate(domains)]
+
+
+def open_feed(recipe: Recipe, source: ImageSet, device: torch.device, number: int = 0, count: int = 1) -> Feed:
+    """The feed that a recipe asks for; of the domain with this number, of so many that share the memory."""
     data = recipe.data
     cache_bytes = 0 if data.cache == "none" else int(data.cache_gigabytes * 1e9)
     free = free_bytes(torch.device("cpu"))
@@ -61,9 +71,9 @@ def open_feed(recipe: Recipe, source: ImageSet, device: torch.device) -> Feed:
         cache_bytes = min(cache_bytes, int(free * HOST_SHARE))
     return Feed(
         source,
-        seed=recipe.run.seed,
+        seed=recipe.run.seed if number == 0 else derived_seed(recipe.run.seed, f"domain/{number}"),
         workers=data.workers,
-        cache_bytes=cache_bytes,
+        cache_bytes=cache_bytes // count,
         pinned=device.type == "cuda",
     )
 
@@ -71,7 +81,7 @@ def open_feed(recipe: Recipe, source: ImageSet, device: torch.device) -> Feed:
 class Supply:
     """The minibatches of a run, from `feed` to `device`. Raises `GanlabError` where `data.cache` cannot be had."""
 
-    rows_of: Callable[[int], npt.NDArray[np.int64]] | None = None
+    rows_of: RowsOf | None = None
     """Where only some rows of each minibatch are asked for: those of a minibatch of so many images. It lets a change of
     minibatch be prepared for, and has no influence on what is returned."""
 
@@ -217,3 +227,25 @@ class Supply:
             f"data.cache: device: the images of {resolution}x{resolution} take {needed / 1e9:,.3g} GB decoded, where "
             f"data.cache_gigabytes allows {self._feed.cache_bytes / 1e9:,.3g} GB{room}; use cache = 'auto'"
         )
+
+
+class SideBySide:
+    """The minibatches of several domains, one behind the other in the channels: `[n, domains * C, R, R]`."""
+
+    def __init__(self, supplies: Sequence[Supply]) -> None:
+        self._supplies = supplies
+
+    @property
+    def rows_of(self) -> RowsOf | None:
+        """See `Supply.rows_of`."""
+        return self._supplies[0].rows_of
+
+    @rows_of.setter
+    def rows_of(self, rows_of: RowsOf | None) -> None:
+        for supply in self._supplies:
+            supply.rows_of = rows_of
+
+    def next(self, stage: Stage, images_shown: int, rows: npt.NDArray[np.int64] | None = None) -> Reals:
+        """As `Supply.next`, of every domain at the same positions of its own order; labels are those of the first."""
+        found = [supply.next(stage, images_shown, rows) for supply in self._supplies]
+        return Reals(torch.cat([reals.images for reals in found], dim=1), found[0].labels)

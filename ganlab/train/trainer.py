@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,9 +17,10 @@ from ganlab.track.folder import RunFolder
 from ganlab.track.journal import Entry, read
 from ganlab.train import state as checkpointing
 from ganlab.train.diagnosis import Diagnosis, diagnosed, not_finite
+from ganlab.train.domains import Inputs, SampledReals, domains_of
 from ganlab.train.events import Cadence, EndTick, Position
 from ganlab.train.export import save_generator
-from ganlab.train.samples import enlarge, generate, sample_labels, sample_latents, save_grid
+from ganlab.train.samples import enlarge, pictures, sample_labels, sample_latents, save_grid
 from ganlab.train.signs import Signs, gap
 from ganlab.train.tally import NonFinite
 from ganlab.train.updates import Updates
@@ -29,8 +31,8 @@ class Trainer(Updates):
     """The live objects of one training."""
 
     folder: RunFolder
-    generator_table: Mapping[str, Any]
-    """The recipe's table for the generator, kept beside its weights."""
+    tables: Mapping[str, Any]
+    """The recipe's tables for the generator and the system, kept beside the weights."""
     facts: Mapping[str, Any]
     """Plain facts that every checkpoint carries (the recipe's digest)."""
     say: Callable[[str], None] = attrs.field(default=lambda text: None)
@@ -119,8 +121,28 @@ class Trainer(Updates):
         count = self.recipe.track.samples
         latents = sample_latents(self.recipe.run.seed, count, self.players.generator.latent_size)
         labels = sample_labels(count, self.images.label_size)
-        images = generate(self.players.averaged, latents, labels, resolution=stage.resolution, fade=stage.fade)
-        save_grid(enlarge(images, self.images.resolution), self.folder.sample_path(images_shown))
+        images, each = pictures(
+            self.players.averaged,
+            latents,
+            labels,
+            resolution=stage.resolution,
+            fade=stage.fade,
+            system=self.players.system,
+            inputs=self.inputs(stage),
+        )
+        columns = None if each == 1 else each * max(1, round(math.sqrt(count / each)))
+        save_grid(enlarge(images, self.images.resolution), self.folder.sample_path(images_shown), columns=columns)
+
+    def inputs(self, stage: Stage) -> Inputs | None:
+        """The real images that samples are made from, where the system asks for them."""
+        if not self.players.system.samples_from_reals:
+            return None
+        return SampledReals(domains_of(self.source), stage.resolution, stage.fade, self.recipe.data.blend)
+
+    def close(self) -> None:
+        """No more images are read."""
+        for feed in (self.feed, *self.other_feeds):
+            feed.close()
 
     def save_checkpoint(self, stage: Stage, position: Position) -> None:
         """Everything, and the averaged generator by itself. Raises `TrainingFailed` rather than keep broken weights."""
@@ -140,7 +162,7 @@ class Trainer(Updates):
         save_generator(
             self.folder.generator_path,
             self.players.averaged,
-            dict(self.generator_table),
+            self.tables,
             self.images,
             resolution=stage.resolution,
             fade=stage.fade,

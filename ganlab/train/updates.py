@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import attrs
 import torch
@@ -16,7 +17,7 @@ from ganlab.train.average import Average
 from ganlab.train.capture import Capturable, Captures, Recorder, obstacle_to_capture
 from ganlab.train.devices import autocast
 from ganlab.train.division import Division
-from ganlab.train.draws import Draws, draw_pass, on_device
+from ganlab.train.draws import Draws, draw_pairs, on_device
 from ganlab.train.gradients import Part, WholeMinibatch
 from ganlab.train.players import Players
 from ganlab.train.ranks import ALONE, Ranks
@@ -34,7 +35,7 @@ from ganlab.train.step import (
     joint_step,
     plain_passes,
 )
-from ganlab.train.supply import Supply
+from ganlab.train.supply import SideBySide, Supply
 from ganlab.train.tally import Tally
 
 Listener = Callable[[Stage, int, Mapping[str, float]], None]
@@ -53,12 +54,14 @@ class Updates:
     feed: Feed
     device: torch.device
     listener: Listener = attrs.field(default=lambda stage, images_shown, values: None)
+    other_feeds: Sequence[Feed] = ()
+    """Of the domains after the first, where a data set has several."""
     ranks: Ranks = ALONE
     whole: WholeMinibatch = attrs.field(init=False)
     sharing: Sharing = attrs.field(init=False)
     optimizers: dict[str, torch.optim.Optimizer] = attrs.field(init=False)
     tally: Tally = attrs.field(init=False)
-    supply: Supply = attrs.field(init=False)
+    supply: Supply | SideBySide = attrs.field(init=False)
     scaling: dict[str, LossScale] = attrs.field(init=False)
     """By player, where the networks compute in float16; elsewhere empty."""
     images_shown: int = attrs.field(init=False, default=0)
@@ -83,7 +86,9 @@ class Updates:
         networks = {"generator": self.players.generator, "discriminator": self.players.discriminator}
         self.whole = WholeMinibatch(networks, self.ranks, micro_batches, self.device)
         self.tally = Tally(self.device)
-        self.supply = Supply(self.recipe, self.images, self.schedule, self.feed, self.device)
+        feeds = (self.feed, *self.other_feeds)
+        supplies = [Supply(self.recipe, self.images, self.schedule, feed, self.device) for feed in feeds]
+        self.supply = supplies[0] if len(supplies) == 1 else SideBySide(supplies)
         if self.sharing.divides:
             self.supply.rows_of = self.sharing.rows_of
         self._fade = torch.ones((), device=self.device)
@@ -202,13 +207,14 @@ class Updates:
         return on_device(torch.from_numpy(self.source.labels(indices)), self.device)
 
     def _draws(self, purpose: str, stage: Stage, images_shown: int) -> Draws:
-        return draw_pass(
+        return draw_pairs(
             self.recipe.run.seed,
             purpose,
             images_shown,
             minibatch=stage.minibatch,
             latent_size=self.players.generator.latent_size,
-            noise_channels=self.players.discriminator.noise_channels(stage.resolution),
+            chances=self.players.system.chances,
+            wanted={pair.name: pair.wanted(stage.resolution) for pair in self.players.pairs},
             device=self.device,
             rows=self.sharing.rows,
         )
@@ -270,9 +276,17 @@ class Updates:
 
     @torch.no_grad()
     def _after_discriminator(self, outcome: Outcome, left_out: Tensor | None) -> None:
-        with unchanged_where(left_out, lambda: buffers_of(self.players.loss)):
-            self.players.loss.observe(outcome.loss, outcome.report)
-        self.players.loss.constrain(self.players.discriminator)
+        assert self._stage is not None, "an update enters its stage first"
+        for pair in self.players.pairs:
+            report = outcome.report
+            if pair.name:
+                beginning = pair.named("")
+                report = {k.removeprefix(beginning): v for k, v in report.items() if k.startswith(beginning)}
+            with unchanged_where(left_out, partial(buffers_of, pair)):
+                pair.loss.observe(report["loss"] if pair.name else outcome.loss, report)
+                if pair.augmentation is not None:
+                    pair.augmentation.observe(report, self._stage.minibatch)
+            pair.loss.constrain(pair.discriminator)
         self._average.follow(self.recipe.ema.beta)
 
     @torch.no_grad()

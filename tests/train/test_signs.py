@@ -72,7 +72,7 @@ def test_a_report_says_what_the_networks_are_like(tmp_path: Path) -> None:
     assert values["weight_norm/generator"] == pytest.approx(float(flat(players.generator.parameters()).norm()))
     assert values["weight_norm/discriminator"] == pytest.approx(float(flat(players.discriminator.parameters()).norm()))
     assert values["scores/gap"] == values["scores/real"] - values["scores/fake"]
-    assert values["noise/strength"] == float(players.loss.noise_strength())  # type: ignore[arg-type]  # lsgan has one
+    assert values["noise/strength"] == float(players.pairs[0].loss.noise_strength())  # type: ignore[arg-type]  # lsgan has one
     assert values["gradient_norm/generator"] > 0
     assert values["gradient_norm/discriminator"] > 0
 

@@ -104,8 +104,9 @@ def assert_same(ours: list[Outcome], theirs: list[Outcome], tolerance: float = 2
 
 def with_strength(players: Players) -> Players:
     """So that noise, where there is any, does something."""
-    if hasattr(players.loss, "noise"):
-        players.loss.noise.strength.fill_(0.3)
+    loss = players.pairs[0].loss
+    if hasattr(loss, "noise"):
+        loss.noise.strength.fill_(0.3)
     return players
 
 
@@ -113,13 +114,15 @@ def with_strength(players: Players) -> Players:
 def test_reals_and_fakes_in_one_pass_give_what_two_passes_give(tmp_path: Path, variant: str) -> None:
     players, reals, _, level = setup(tmp_path, *VARIANTS[variant])
     with_strength(players)
-    assert players.joins_passes
-    assert_same(outcomes(players, reals, level), outcomes(attrs.evolve(players, joins_passes=False), reals, level))
+    (pair,) = players.pairs
+    assert pair.joins_passes
+    apart = attrs.evolve(players, pairs=(attrs.evolve(pair, joins_passes=False),))
+    assert_same(outcomes(players, reals, level), outcomes(apart, reals, level))
 
 
 def test_batch_normalization_keeps_passes_apart(tmp_path: Path) -> None:
     players, *_ = setup(tmp_path, "discriminator.normalization=batch")
-    assert not players.joins_passes
+    assert not players.pairs[0].joins_passes
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

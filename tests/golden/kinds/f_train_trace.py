@@ -15,7 +15,7 @@ import torch
 
 from ganlab.train.average import average_
 from ganlab.train.draws import Draws
-from ganlab.train.players import Players
+from ganlab.train.players import Players, one_pair
 from ganlab.train.step import Level, Outcome, discriminator_step, generator_step
 from ganlab_layers.resampling import downscale
 from ganlab_losses.wasserstein import WganGp
@@ -42,7 +42,7 @@ def check(case: Case) -> None:
         player: Adam(beta1=adam["beta1"], beta2=adam["beta2"], epsilon=adam["epsilon"]).build(network.parameters())
         for player, network in (("G", pair.generator), ("D", pair.discriminator))
     }
-    players = Players(pair.generator, pair.discriminator, averaged, WganGp().build(), ())
+    players = one_pair(pair.generator, pair.discriminator, averaged, WganGp().build())
     lods, rates, clearings = case["plan.lod"], case["plan.lrate"], case["plan.reset_before"]
     for number, (lod, rate, clear) in enumerate(zip(lods, rates, clearings, strict=True)):
         _check_step(case, f"step{number}", players, optimizers, float(lod), float(rate), bool(clear))
