@@ -153,10 +153,6 @@ def bare_players(recipe: Recipe, images: ImageShape) -> Players:
 
 def _pair(recipe: Recipe, images: ImageShape, system: BuiltSystem, discriminators: nn.Module, name: str) -> Pair:
     discriminator = system.discriminator(discriminators, name)
-    if name and hasattr(discriminator, "start_from"):
-        raise GanlabError(
-            "discriminator: its initial weights depend on the first minibatch, which only a system of one pair shows it"
-        )
     regularizers = tuple(component.build() for component in recipe.regularizers)
     return Pair(name, discriminator, recipe.loss.build(), regularizers, recipe.augmentation.build(images))
 

@@ -52,9 +52,7 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
     division = Division(ranks.size, ranks.rank, recipe.run.micro_batches)
     check_divisible(division, stages_of(schedule, recipe.run.images), players)
     if players.system.chances and division.parts > 1:
-        raise GanlabError(
-            "system: it remembers earlier fakes, which works neither on several ranks nor in micro-batches"
-        )
+        raise GanlabError("system: it keeps earlier fakes, which works neither on several ranks nor in micro-batches")
     if ranks.first:
         try_metrics(loaded)
         if not fresh:

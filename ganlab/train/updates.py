@@ -187,15 +187,28 @@ class Updates:
         self._batch_began = images_shown
         reals, labels = self.supply.next(stage, images_shown, self.sharing.rows)
         self._reals = reals
-        if images_shown == 0 and hasattr(self.players.discriminator, "start_from"):
-            self._start_from(reals)
+        if images_shown == 0:
+            self._start_from(stage, reals, labels)
         return reals, labels
 
-    def _start_from(self, reals: Tensor) -> None:
-        """Show the discriminator the whole first minibatch, in its order, on every rank."""
+    @torch.no_grad()
+    def _start_from(self, stage: Stage, reals: Tensor, labels: Tensor | None) -> None:
+        """Show discriminators that ask for it their whole first minibatch, in its order, on every rank."""
+        pairs = [pair for pair in self.players.pairs if hasattr(pair.discriminator, "start_from")]
+        if not pairs:
+            return
         whole = self.sharing.whole(reals)
+        shown = {"": whole}
         with self.sharing.whole_seen():
-            self.players.discriminator.start_from(whole)
+            if self.players.pairs[0].name:
+                labels = None if labels is None else self.sharing.whole(labels)
+                draws = self._draws("discriminator", stage, 0, whole=True)
+                play = self._passes.generate(
+                    self.players, whole, labels, draws, self._level(stage), self._autocast, False
+                )
+                shown = {name: match.reals for name, match in play.matches.items()}
+            for pair in pairs:
+                pair.discriminator.start_from(shown[pair.name])
 
     def _random_labels(self, stage: Stage, images_shown: int) -> Tensor | None:
         if not self.images.label_size:
@@ -206,7 +219,7 @@ class Updates:
             indices = indices[self.sharing.rows]
         return on_device(torch.from_numpy(self.source.labels(indices)), self.device)
 
-    def _draws(self, purpose: str, stage: Stage, images_shown: int) -> Draws:
+    def _draws(self, purpose: str, stage: Stage, images_shown: int, *, whole: bool = False) -> Draws:
         return draw_pairs(
             self.recipe.run.seed,
             purpose,
@@ -216,7 +229,7 @@ class Updates:
             chances=self.players.system.chances,
             wanted={pair.name: pair.wanted(stage.resolution) for pair in self.players.pairs},
             device=self.device,
-            rows=self.sharing.rows,
+            rows=None if whole else self.sharing.rows,
         )
 
     def _loss_scale(self, player: str) -> Tensor | None:
