@@ -66,7 +66,10 @@ class MinibatchDiscrimination(nn.Module):
         Distances are divided by half the mean distance to the nearest other sample, and features get mean 0.
         """
         distances = self.distances(x)
-        divisor = 0.5 * distances.amin(1).mean(0)
+        nearest = distances.amin(1).mean(0)
+        divisor = torch.where(
+            nearest > 0, 0.5 * nearest, 1.0
+        )  # where all samples coincide, nothing says how far is far
         features = (-distances / divisor).exp().sum(1)
         mean = features.mean(0)
         return features - mean, self.log_weight_scale - divisor.log().unsqueeze(1), -mean

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor
 
 from ganlab_layers.components import MinibatchDiscrimination
 
-from .networks import discriminator, initialize, normal
+from ..train.tiny import assert_equal_runs, tiny, train_all, train_in_pieces
+from .networks import build, discriminator, initialize, normal
 
 
 def module(channels: int = 6, kernels: int = 4) -> torch.nn.Module:
@@ -51,8 +55,6 @@ def test_the_start_from_data_centres_the_features() -> None:
 
 
 def test_a_discriminator_starts_its_layers_from_a_first_minibatch() -> None:
-    from .networks import build
-
     network = build(discriminator(discrimination=MinibatchDiscrimination(kernels=4)), resolution=8)
     before = network.state_dict()["blocks.4x4.discrimination.bias"].clone()
     network.start_from(normal(16, 3, 4, 4))
@@ -70,3 +72,51 @@ def test_gradients_are_finite_to_second_order() -> None:
     gradient.square().sum().backward()
     assert torch.isfinite(layer.theta.grad).all()
     assert layer.theta.grad.abs().max() > 0
+
+
+def test_a_start_from_equal_samples_leaves_the_scale_and_stays_finite() -> None:
+    layer = module()
+    layer.start_from(torch.ones(8, 6))
+    assert torch.equal(layer.log_weight_scale, torch.zeros(4, 3))
+    output = layer(torch.ones(8, 6))
+    torch.testing.assert_close(output[:, 6:], torch.zeros(8, 4))
+
+
+class Halves:
+    """An exchange between two ranks that has both ranks' samples, for looking at one of them."""
+
+    def __init__(self, whole: Tensor, rank: int) -> None:
+        self.whole, self.rows = whole, slice(0, len(whole) // 2) if rank == 0 else slice(len(whole) // 2, None)
+
+    def gather(self, x: Tensor) -> Tensor:
+        assert torch.equal(x, self.whole[self.rows])
+        return self.whole
+
+    def own(self, whole: Tensor) -> Tensor:
+        return whole[self.rows]
+
+
+def test_ranks_count_the_samples_of_all() -> None:
+    layer, x = module(), normal(6, 6)
+    whole = layer(x)
+    for rank, part in enumerate(x.chunk(2)):
+        layer.exchange = Halves(x, rank)
+        torch.testing.assert_close(layer(part), whole.chunk(2)[rank])
+    layer.exchange = None
+    assert not torch.allclose(layer(x[:3]), whole[:3], atol=1e-3)
+
+
+def test_in_the_slot_of_stddev_reals_and_fakes_are_compared_each_among_themselves() -> None:
+    network = build(discriminator(stddev=MinibatchDiscrimination(kernels=4)), resolution=8)
+    reals, fakes = normal(5, 3, 8, 8), normal(5, 3, 8, 8, seed=1)
+    assert network.joins_passes
+    together = network(torch.cat([reals, fakes]), passes=2).scores
+    apart = torch.cat([network(reals).scores, network(fakes).scores])
+    torch.testing.assert_close(together, apart)
+    assert not torch.allclose(network(torch.cat([reals, fakes])).scores, apart, atol=1e-4)
+
+
+def test_in_the_slot_of_stddev_it_trains_and_resumes_bit_for_bit(tmp_path: Path) -> None:
+    loaded = tiny(tmp_path, "run.images=260", "discriminator.stddev={name='minibatch-discrimination', kernels=5}")
+    whole = train_all(loaded, tmp_path / "whole")
+    assert_equal_runs(whole, train_in_pieces(loaded, tmp_path / "pieces", [90, 180]))
