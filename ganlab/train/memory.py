@@ -17,6 +17,7 @@ from ganlab.interfaces import BuiltSchedule, ImageShape, Stage
 from ganlab.recipe.rules import stages_of
 from ganlab.recipe.schema import Recipe
 from ganlab.train.rehearsal import Rehearsal
+from ganlab.train.spans import fading_levels
 
 MARGIN = 1.25
 """Workspaces, fragments and what else the estimate does not see."""
@@ -37,15 +38,19 @@ class LevelMemory:
 def level_memory(
     recipe: Recipe, schedule: BuiltSchedule, images: ImageShape, device: torch.device, *, parts: int = 1
 ) -> list[LevelMemory]:
-    """The peak of one step of every level at its largest minibatch, faded half in, optimizer state included.
+    """The peak of one step of every level at its largest minibatch, faded half in where it fades, optimizer state
+    included.
 
     With `parts` it is that of one of so many equal parts of the minibatch.
     """
     rehearsal = Rehearsal(recipe, images, device)
+    fading = fading_levels(schedule, recipe.run.images)
     levels = []
     for stage in largest_stages(schedule, recipe.run.images):
         share = attrs.evolve(stage, minibatch=stage.minibatch // parts)
-        levels.append(LevelMemory(share, rehearsal.step(stage, parts=parts).peak_bytes))
+        levels.append(
+            LevelMemory(share, rehearsal.step(stage, faded=stage.resolution in fading, parts=parts).peak_bytes)
+        )
     return levels
 
 

@@ -52,5 +52,10 @@ def spans(schedule: BuiltSchedule, total_images: int) -> list[Span]:
     return [Span(schedule.at((start + stop) // 2), start, stop - start) for start, stop in pairwise(edges)]
 
 
+def fading_levels(schedule: BuiltSchedule, total_images: int) -> frozenset[int]:
+    """Resolutions that fade in at some time of a run; networks without growth are shown no fade at all."""
+    return frozenset(span.stage.resolution for span in spans(schedule, total_images) if span.faded)
+
+
 def _kind(stage: Stage) -> tuple[int, int, bool]:
     return stage.resolution, stage.minibatch, stage.fade < 1

@@ -24,6 +24,7 @@ from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales, unchanged_where
 from ganlab.train.sharing import Sharing
 from ganlab.train.signs import is_due, tallied, with_norm
+from ganlab.train.spans import fading_levels
 from ganlab.train.step import (
     Autocast,
     Level,
@@ -69,6 +70,7 @@ class Updates:
     _batch_began: int = attrs.field(init=False, default=0)
     _stage: Stage | None = attrs.field(init=False, default=None)
     _fade: Tensor = attrs.field(init=False)
+    _fading: frozenset[int] = attrs.field(init=False)
     _reals: Tensor | None = attrs.field(init=False, default=None)
     _autocast: Autocast = attrs.field(init=False)
     _passes: Passes = attrs.field(init=False)
@@ -94,6 +96,7 @@ class Updates:
         self._fade = torch.ones((), device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
         self._average = Average(self.players.averaged, self.players.generator)
+        self._fading = fading_levels(self.schedule, self.recipe.run.images) if self.recipe.run.compile else frozenset()
         self._passes = compiled_passes() if self.recipe.run.compile else plain_passes()
         self.scaling = loss_scales(self.recipe.run.precision, self.device)
 
@@ -180,7 +183,7 @@ class Updates:
 
     def _level(self, stage: Stage) -> Level:
         # Compiled, a level is one graph from its first image to its last, with a fade that becomes 1 in the end.
-        alone = stage.resolution == 4 if self.recipe.run.compile else stage.fade >= 1
+        alone = stage.resolution not in self._fading if self.recipe.run.compile else stage.fade >= 1
         return Level(stage.resolution, None if alone else self._fade, self.images.resolution // stage.resolution)
 
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
