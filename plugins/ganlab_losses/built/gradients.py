@@ -20,6 +20,11 @@ def full_precision(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
+def of_images(values: Tensor) -> Tensor:
+    """`[N]` as it is; `[N, P]`, one for each patch of an image, as the mean of each image, `[N]`."""
+    return values if values.ndim < 2 else values.flatten(1).mean(1)
+
+
 def mixed_images(reals: Tensor, fakes: Tensor, factors: Tensor) -> Tensor:
     """Images on the lines from reals (factor 0) to fakes (factor 1): `[N, C, R, R]` with factors `[N, 1, 1, 1]`."""
     reals, fakes = full_precision(reals), full_precision(fakes)
@@ -29,13 +34,15 @@ def mixed_images(reals: Tensor, fakes: Tensor, factors: Tensor) -> Tensor:
 def score_gradients(critic: Critic, images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> tuple[Tensor, Tensor]:
     """Gradient `[N, C, R, R]` of the **sum** of the batch's scores with respect to the images, and the scores `[N]`.
 
+    Where a discriminator judges patches, the score of an image is their mean.
+
     Where samples act on each other (minibatch statistics) the gradient of a sample includes its effect on the
     others' scores. `draw` says which noise the critic uses.
     """
     scale: Tensor | None = getattr(critic, "gradient_scale", None)
 
     def total(inputs: Tensor) -> tuple[Tensor, Tensor]:
-        scores = full_precision(critic(inputs, draw).scores)
+        scores = of_images(full_precision(critic(inputs, draw).scores))
         return scores.sum() if scale is None else scores.sum() * scale, scores
 
     inputs = full_precision(images)

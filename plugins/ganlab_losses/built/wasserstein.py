@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
 from ganlab.modules import AdversarialLossBase
-from ganlab_losses.built.gradients import full_precision, mixed_images, norms, score_gradients
+from ganlab_losses.built.gradients import full_precision, mixed_images, norms, of_images, score_gradients
 
 
 class GradientPenalty(NamedTuple):
@@ -56,15 +56,15 @@ class PenalizedWassersteinLoss(WassersteinLoss):
         return GradientPenalty((lengths - self.target).square(), lengths, scores)
 
     def discriminator(self, batch: DiscriminatorPass) -> LossValue:
-        per_sample, report = super().discriminator(batch)
-        report = dict(report)
+        of_scores, report = super().discriminator(batch)
+        per_sample, report = of_images(of_scores), dict(report)
         if self.gp_weight:
             penalty = self.gradient_penalty(batch)
             per_sample = per_sample + penalty.penalties * (self.gp_weight / self.target**2)
             report["scores/mixed"] = penalty.scores.detach()
             report["gradient_norm"] = penalty.norms.detach()
             report["gradient_penalty"] = penalty.penalties.detach()
-        drift = full_precision(batch.real.scores).square()
+        drift = of_images(full_precision(batch.real.scores).square())
         report["drift"] = drift.detach()
         return LossValue(per_sample + drift * self.drift, report)
 
