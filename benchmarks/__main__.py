@@ -156,8 +156,10 @@ def listing(plugins: int, broken: int, rounds: int) -> None:
     """Seconds that `ganlab plugins` takes where many are installed and some broken; the first round compiles them."""
     with TemporaryDirectory(prefix="ganlab-listing-") as path:
         listings.install(Path(path), plugins=plugins, broken=broken)
-        seconds = [listings.listing(Path(path))[0] for _ in range(rounds + 1)]
-    click.echo(f"first: {seconds[0]:.2f} s; then {Spread.of(seconds[1:])} s (median and quartiles of {rounds})")
+        first, *rest = [listings.listing(Path(path)) for _ in range(rounds + 1)]
+    click.echo(f"first: {first.seconds:.2f} s, {first.processor_seconds:.2f} s of processor time")
+    click.echo(f"then: {Spread.of([each.seconds for each in rest])} s (median and quartiles of {rounds})")
+    click.echo(f"      {Spread.of([each.processor_seconds for each in rest])} s of processor time")
 
 
 @main.command()

@@ -56,12 +56,16 @@ BREAKAGES: Mapping[str, Breakage] = {
     "missing module": Breakage("ModuleNotFoundError: No module named 'nowhere_at_all'", entry_point="nowhere_at_all"),
     "missing attribute": Breakage("has no attribute 'plugin'", entry_point="{module}:plugin"),
     "garbled entry point": Breakage("is not of the form 'package.module'", entry_point="no-such module!"),
-    "syntax error": Breakage("SyntaxError: '(' was never closed", hooks="def register_losses(:\n"),
-    "missing package": Breakage("No module named 'package_that_is_not_here'", hooks="import package_that_is_not_here\n"),
+    "syntax error": Breakage("SyntaxError: ", hooks="def register_losses(:\n"),
+    "missing package": Breakage(
+        "No module named 'package_that_is_not_here'", hooks="import package_that_is_not_here\n"
+    ),
     "exit": Breakage("SystemExit: no licence", hooks="raise SystemExit('no licence')\n"),
     "raising hook": Breakage(
         "RuntimeError: no file of weights",
-        hooks=HOOK.replace('    register("{name}"', '    raise RuntimeError("no file of weights")\n    register("{name}"'),
+        hooks=HOOK.replace(
+            '    register("{name}"', '    raise RuntimeError("no file of weights")\n    register("{name}"'
+        ),
     ),
     "misspelt hook": Breakage(
         "'register_losess' is no hook of ganlab; did you mean 'register_losses'?",
@@ -115,14 +119,25 @@ def _write(folder: Path, name: str, how: Breakage) -> None:
     (metadata / "entry_points.txt").write_text(f"[ganlab]\nmain = {filled(how.entry_point)}\n")
 
 
-def listing(folder: Path, *words: str) -> tuple[float, str]:
-    """Seconds and output of `ganlab plugins` in a process that has `folder` on its path."""
+@attrs.frozen
+class Listed:
+    """What one call printed, and what it took."""
+
+    seconds: float
+    processor_seconds: float
+    """Of the process alone, so that it means something on a machine that is shared."""
+    printed: str
+
+
+def listing(folder: Path, *words: str) -> Listed:
+    """The output and time of `ganlab plugins` in a process that has `folder` on its path."""
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH", "")])])
     variables = {key: value for key, value in os.environ.items() if not key.startswith("GANLAB_")}
     command = [sys.executable, "-m", "ganlab", "plugins", *words]
-    started = time.perf_counter()
+    started, before = time.perf_counter(), os.times()
     done = subprocess.run(command, env={**variables, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
+    seconds, after = time.perf_counter() - started, os.times()
     if done.returncode:
         raise click.ClickException(f"ganlab plugins failed:\n{done.stderr}")
-    return seconds, done.stdout
+    taken = sum(after[2:4]) - sum(before[2:4])
+    return Listed(seconds, taken, done.stdout)

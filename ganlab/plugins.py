@@ -15,7 +15,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import EntryPoint, PackageNotFoundError, distributions
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -132,7 +133,7 @@ def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str
             plugin.status, plugin.reason = "blocked", "GANLAB_PLUGINS does not name it"
             loader.plugins.append(plugin)
         else:
-            loader.load(plugin, partial(_import_entry_point, entry_point))
+            loader.load(plugin, partial(_import_entry_point, entry_point, distribution))
     for path in dict.fromkeys(Path(file).expanduser().resolve() for file in files):
         plugin = Plugin(f"file:{path.stem}", canonical(path.stem), "0", str(path))
         loader.load(plugin, partial(_import_file, path))
@@ -176,6 +177,7 @@ class _Loader:
         for name in marked:
             if name not in known:
                 raise AttributeError(f"'{name}' is no hook of ganlab{suggestion(name, known)}")
+            _check_arguments(name, getattr(module, name))
         if self.manager.is_registered(module):
             raise ValueError(f"{plugin.source} is already loaded under another name")
         self.manager.register(module, name=plugin.name)
@@ -213,6 +215,35 @@ class _Loader:
         return register
 
 
+def _check_arguments(name: str, hook: Callable[..., Any]) -> None:
+    """Raises `TypeError` naming an argument that the hook does not have; pluggy's own text of it has several lines."""
+    asked = inspect.signature(hook).parameters.values()
+    known = list(inspect.signature(getattr(hookspecs, name)).parameters)
+    for parameter in asked:
+        positional = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        if positional and parameter.default is parameter.empty and parameter.name not in known:
+            near = suggestion(parameter.name, known)
+            raise TypeError(f"the hook {name} has no argument '{parameter.name}'{near} (it has: {', '.join(known)})")
+
+
+def _check_needs(requirements: Iterable[str]) -> None:
+    """Raises `ImportError` where a distribution says that it needs another ganlab than this one."""
+    for text in requirements:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue  # of somebody else's; pip has judged it
+        if canonical(requirement.name) != OWN_DISTRIBUTION:
+            continue
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        try:
+            present = installed_version(OWN_DISTRIBUTION)
+        except PackageNotFoundError:  # a source tree on the path that was never installed
+            continue
+        if applies and not requirement.specifier.contains(present, prereleases=True):
+            raise ImportError(f"it needs {requirement}, and this is ganlab {present}")
+
+
 def _entry_points() -> Iterator[tuple[Plugin, EntryPoint]]:
     """Every entry point of our group, once even if its metadata is found twice on the path.
 
@@ -233,9 +264,11 @@ def _entry_points() -> Iterator[tuple[Plugin, EntryPoint]]:
                 yield plugin, entry_point
 
 
-def _import_entry_point(entry_point: EntryPoint) -> Any:
+def _import_entry_point(entry_point: EntryPoint, distribution: str) -> Any:
     if not _ENTRY_POINT.fullmatch(entry_point.value):
         raise ImportError(f"entry point {entry_point.value!r} is not of the form 'package.module'")
+    if entry_point.dist is not None and distribution != OWN_DISTRIBUTION:
+        _check_needs(entry_point.dist.requires or ())
     return entry_point.load()
 
 

@@ -123,8 +123,9 @@ class Registry:
         return sorted({entry.name for entry in self._entries})
 
     def collisions(self) -> dict[str, list[Entry]]:
-        """Bare names that more than one distribution offers."""
-        offers = {name: self._matches(name) for name in self.names()}
+        """Bare names, aliases among them, that more than one distribution offers."""
+        words = sorted({word for entry in self._entries for word in (entry.name, *entry.aliases)})
+        offers = {word: self._matches(word) for word in words}
         return {name: entries for name, entries in offers.items() if len(entries) > 1}
 
     def entry(self, name: str) -> Entry:

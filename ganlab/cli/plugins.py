@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import sysconfig
 import traceback
 import warnings
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Any
 
 import click
 
+import ganlab
+from ganlab.cli import describe
 from ganlab.cli.common import plugin_option
 from ganlab.errors import PluginError
+from ganlab.interfaces import KINDS
 from ganlab.plugins import Catalog, Plugin, PluginWarning, load_plugins
 
 
@@ -43,15 +47,26 @@ def plugins(as_json: bool, plugin_files: tuple[Path, ...]) -> None:
         click.echo(f"{row['name']} {row['version']}  {click.style(row['status'], fg=colour)}  ({row['source']})")
         for reason in row["reason"].splitlines():
             click.echo(f"    {reason}")
-        where = [line.strip() for line in row["traceback"].splitlines() if line.strip().startswith("File ")]
-        if where:
-            click.echo(f"    at {where[-1].removeprefix('File ')}")
+        if where := _places(row["traceback"]):
+            click.echo(f"    at {where[-1]}")
         for kind, names in row["components"].items():
             click.echo(f"    {kind}: {', '.join(names)}")
+        registering = {f"register_{plural}" for plural in KINDS.values()}
+        if others := [hook for hook in row["hooks"] if hook not in registering]:
+            click.echo(f"    hooks: {', '.join(others)}")
     for collision in collisions:
         click.echo(
             f"{collision['kind']} '{collision['name']}' is offered twice; write {' or '.join(collision['write'])}"
         )
+    counts = {status: [row["status"] for row in rows].count(status) for status in ("ok", "failed", "blocked")}
+    click.echo(f"{len(rows)} plugins: {', '.join(f'{count} {status}' for status, count in counts.items() if count)}")
+
+
+def _places(text: str) -> list[str]:
+    """The lines of other people's files in a traceback: what found the mistake, ganlab or Python, is of no interest."""
+    lines = [line.strip().removeprefix("File ") for line in text.splitlines() if line.strip().startswith("File ")]
+    passed = ('"<', f'"{Path(ganlab.__file__).parent}', f'"{sysconfig.get_path("stdlib")}')
+    return [line for line in lines if "-packages" in line or not line.startswith(passed)]
 
 
 def _row(plugin: Plugin, catalog: Catalog) -> dict[str, Any]:
@@ -64,7 +79,7 @@ def _row(plugin: Plugin, catalog: Catalog) -> dict[str, Any]:
                 continue
             components.setdefault(kind, []).append(entry.name)
             try:
-                entry.load()
+                describe.parameters(entry.load(), catalog)
             except PluginError as error:
                 reasons.append(str(error))
                 tracebacks.append("".join(traceback.format_exception(error.__cause__ or error)))

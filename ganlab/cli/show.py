@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import attrs
 import click
 
+from ganlab.cli import describe
 from ganlab.cli.common import (
     catalog_with_warnings,
     complete_component,
@@ -19,16 +19,20 @@ from ganlab.cli.common import (
 )
 from ganlab.errors import GanlabError
 from ganlab.interfaces import KINDS
+from ganlab.plugins import Catalog
 from ganlab.problems import KeyPath, dotted
-from ganlab.registry import suggestion
+from ganlab.registry import Entry, suggestion
 
 
 @click.command()
 @click.argument("what", shell_complete=complete_kind)
 @click.argument("name", required=False, shell_complete=complete_component)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe first.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @plugin_option
-def show(what: str, name: str | None, overrides: tuple[str, ...], plugin_files: tuple[Path, ...]) -> None:
+def show(
+    what: str, name: str | None, overrides: tuple[str, ...], as_json: bool, plugin_files: tuple[Path, ...]
+) -> None:
     """Show a recipe or a component.
 
     WHAT is a recipe file, or a kind of component (loss, layer, ...) and NAME its name.
@@ -44,14 +48,14 @@ def show(what: str, name: str | None, overrides: tuple[str, ...], plugin_files: 
         if name is None:
             known = ", ".join(catalog.registry(what).names())
             raise GanlabError(f"ganlab show {what} NAME: which one? (known: {known})")
-        _show_component(catalog.registry(what).entry(name))
+        _show_component(catalog.registry(what).entry(name), catalog, as_json)
         return
     if name is not None:
         raise GanlabError(f"'{what}' is no kind of component{suggestion(what, KINDS)} (kinds: {', '.join(KINDS)})")
-    _show_recipe(Path(what), overrides, catalog)
+    _show_recipe(Path(what), overrides, catalog, as_json)
 
 
-def _show_recipe(file: Path, overrides: tuple[str, ...], catalog: Any) -> None:
+def _show_recipe(file: Path, overrides: tuple[str, ...], catalog: Catalog, as_json: bool) -> None:
     loaded = recipe_with_warnings(file, overrides, catalog)
     document = loaded.document
     rows = []
@@ -59,10 +63,15 @@ def _show_recipe(file: Path, overrides: tuple[str, ...], catalog: Any) -> None:
         written = document.origins.get(path)
         if written is None and path[-1] == "name" and isinstance(document.at(path[:-1]), str):
             written = document.origins.get(path[:-1])  # loss = "lsgan"
-        rows.append((f"{dotted(path)} = {_toml(value)}", str(written or "default")))
-    width = min(60, max(len(text) for text, _ in rows))
-    for text, origin_text in rows:
-        click.echo(f"{text:{width}}  # {origin_text}")
+        rows.append((dotted(path), value, str(written or "default")))
+    if as_json:
+        found = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+        click.echo(json.dumps({"values": found}, indent=2))
+        return
+    lines = [(f"{key} = {describe.toml(value)}", origin) for key, value, origin in rows]
+    width = min(60, max(len(text) for text, _ in lines))
+    for text, origin in lines:
+        click.echo(f"{text:{width}}  # {origin}")
 
 
 def _leaves(data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
@@ -78,53 +87,30 @@ def _holds_tables(data: Any) -> bool:
     return isinstance(data, list) and any(isinstance(item, dict) for item in data)
 
 
-def _show_component(entry: Any) -> None:
-    cls = entry.load()
-    click.secho(f"{entry.kind} {entry.name}", bold=True, nl=False)
-    click.echo(f"   [{entry.distribution} {entry.version}]")
-    if entry.deprecated:
-        click.secho(f"deprecated: {entry.deprecated}", fg="yellow")
-    click.echo(inspect.cleandoc(cls.__doc__ or entry.summary or "no description"))
-    source = inspect.getsourcefile(cls)
-    click.echo(f"\nsource: {source}:{inspect.getsourcelines(cls)[1]}")
-    fields = attrs.fields(cls)
-    click.echo("\nparameters:" if fields else "\nno parameters")
-    hints = get_type_hints(cls)
-    for attribute in fields:
-        default = "required" if attribute.default is attrs.NOTHING else _toml(_default(attribute))
-        kind = attribute.metadata.get("component")
-        kind_text = f"{kind} component" if kind else _type_text(hints[attribute.name])
-        click.echo(f"  {attribute.name}: {kind_text} = {default}{_range(attribute.metadata)}")
-        unit = f" [{attribute.metadata['unit']}]" if attribute.metadata.get("unit") else ""
-        click.echo(f"      {attribute.metadata.get('help', '')}{unit}")
-
-
-def _default(attribute: Any) -> Any:
-    return attribute.default.factory() if isinstance(attribute.default, attrs.Factory) else attribute.default  # type: ignore[arg-type]  # attrs.Factory is a class at run time
-
-
-def _type_text(hint: Any) -> str:
-    if isinstance(hint, type) and not get_args(hint):
-        return hint.__name__
-    return str(hint).replace("typing.", "").replace("collections.abc.", "").replace("pathlib.", "")
-
-
-def _range(metadata: Any) -> str:
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    bounds = metadata.get("bounds", {}).items()
-    parts = [f"{signs[name]} {bound if isinstance(bound, int) else f'{bound:g}'}" for name, bound in bounds]
-    if metadata.get("choices"):
-        parts.append("one of " + ", ".join(map(repr, metadata["choices"])))
-    return f"   ({', '.join(parts)})" if parts else ""
-
-
-def _toml(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(item) for item in value)}]"
-    return str(value)
+def _show_component(entry: Entry, catalog: Catalog, as_json: bool) -> None:
+    found = describe.component(entry, catalog)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.secho(f"{found['kind']} {found['name']}", bold=True, nl=False)
+    click.echo(f"   [{found['distribution']} {found['version']}]")
+    if found["deprecated"]:
+        click.secho(f"deprecated: {found['deprecated']}", fg="yellow")
+    click.echo(found["description"])
+    click.echo()
+    if found["file"]:
+        click.echo(f"source: {found['file']}:{found['line']}")
+    click.echo(f"plugin: {found['plugin']}")
+    if found["aliases"]:
+        click.echo(f"other names: {', '.join(found['aliases'])}")
+    click.echo(f"named at: {', '.join(found['places']) or 'nothing that is installed asks for one'}")
+    click.echo("\nparameters:" if found["parameters"] else "\nno parameters")
+    for parameter in found["parameters"]:
+        default = "required" if parameter["required"] else describe.toml(parameter["default"])
+        limits = describe.range_text(parameter)
+        shown = f"   ({limits})" if limits else ""
+        click.echo(f"  {parameter['name']}: {parameter['type']} = {default}{shown}")
+        unit = f" [{parameter['unit']}]" if parameter["unit"] else ""
+        click.echo(f"      {parameter['help']}{unit}")
+        if parameter["names"]:
+            click.echo(f"      one of: {', '.join(parameter['names'])}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+import tomllib
 from pathlib import Path
 
 import ganlab
 from ganlab.plugins import Catalog
 
-from .pages import ROOT, Page
+from .pages import ROOT, SETTINGS_OF_OTHERS, Page
 
 
 def write_page(page: Page, folder: Path) -> dict[str, Path]:
@@ -20,6 +21,8 @@ def write_page(page: Page, folder: Path) -> dict[str, Path]:
         if block.language not in ("python", "toml"):
             continue
         name = block.file_name or f"block{number}.{ {'python': 'py', 'toml': 'toml'}[block.language] }"
+        if name in SETTINGS_OF_OTHERS:
+            continue
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text, encoding="utf-8")
@@ -29,11 +32,7 @@ def write_page(page: Page, folder: Path) -> dict[str, Path]:
 
 def plugin_files(page: Page, folder: Path) -> list[Path]:
     """The single-file plugins among `write_page`'s files."""
-    return [
-        folder / block.file_name
-        for block in page.blocks
-        if block.language == "python" and block.file_name and "/" not in block.file_name
-    ]
+    return [folder / str(block.file_name) for block in page.blocks if block.is_plugin]
 
 
 def catalog_of(page: Page, folder: Path) -> Catalog:
@@ -49,11 +48,12 @@ def install_acme_gan(page: Page, folder: Path) -> None:
     for name in ("acme_gan/__init__.py", "acme_gan/losses.py"):
         (folder / name).write_text(blocks[name], encoding="utf-8")
     (package / "built.py").write_text(blocks["ragan.py"], encoding="utf-8")
-    project = next(block.text for block in page.blocks if "[project.entry-points.ganlab]" in block.text)
-    entry_points = project.partition("[project.entry-points.ganlab]\n")[2].replace('"', "")
+    entry_points = tomllib.loads(blocks["pyproject.toml"])["project"]["entry-points"]["ganlab"]
     metadata = folder / "acme_gan-0.1.0.dist-info"
     metadata.mkdir()
-    (metadata / "entry_points.txt").write_text(f"[ganlab]\n{entry_points}")
+    (metadata / "entry_points.txt").write_text(
+        "[ganlab]\n" + "".join(f"{name} = {module}\n" for name, module in entry_points.items())
+    )
     (metadata / "METADATA").write_text(
         textwrap.dedent("""\
             Metadata-Version: 2.1

@@ -12,6 +12,8 @@ import attrs
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+SETTINGS_OF_OTHERS = ("pyproject.toml", ".taplo.toml")
+"""TOML files that are no recipes."""
 
 
 @attrs.frozen
@@ -22,6 +24,25 @@ class Block:
     line: int
     language: str
     text: str
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether it is a whole plugin in one file, for `--plugin`."""
+        name = self.file_name
+        return self.language == "python" and name is not None and "/" not in name and "@ganlab.hookimpl" in self.text
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a file for pytest."""
+        return (
+            self.language == "python"
+            and re.match(r"(test_\w+|conftest)\.py$", (self.file_name or "").split("/")[-1]) is not None
+        )
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether it is a recipe or an ablation, and not the settings of another program."""
+        return self.language == "toml" and self.file_name not in SETTINGS_OF_OTHERS
 
     @property
     def file_name(self) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import re
+import tomllib
 import typing
 from functools import cache
 
@@ -12,6 +14,7 @@ import attrs
 import pytest
 import tomli_w
 
+import ganlab
 from ganlab import hookspecs, interfaces
 from ganlab.ablation.schema import AblationTable, VariantTable
 from ganlab.cli import cli
@@ -65,10 +68,15 @@ WORDS_OF_OTHERS = {
     '"3"': "an example",
     "3.7": "an example",
     "batch.critic": "an example",
+    '@pytest.mark.ganlab_plugin("acme-gan", kind="loss", name="hinge")': "an example",
+    "pytest -rs": "a command",
+    "pytest -k second-order-gradients": "a command",
+    "ganlab>=0.1,<0.3": "an example",
 }
 """Code spans that are nobody's names in ganlab, with whose they are."""
 
 SHAPE = re.compile(r"\[(?=[^\]]*\b[NCHW]\b)[\w, -]+\]")
+KIND_LINK = re.compile(r"\[`([a-z-]+)`\]\(kind-\1\.md\)")
 HOOKS = {name: function for name, function in vars(hookspecs).items() if hasattr(function, "ganlab_spec")}
 
 
@@ -159,11 +167,15 @@ def words_of_the_code() -> set[str]:
     for name, value in vars(interfaces).items():
         if isinstance(value, type):
             words |= {name, *(f"{name}.{member}" for member in dir(value))}
-    words |= {f"ganlab.{name}" for name in __import__("ganlab").__all__}
+    words |= {f"ganlab.{name}" for name in ganlab.__all__}
     return words
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+WRITTEN = {name: page for name, page in PAGES.items() if not name.startswith("kind-")}
+"""Pages that people write; what the others name comes from the code."""
+
+
+@pytest.mark.parametrize("page", WRITTEN.values(), ids=WRITTEN)
 def test_everything_in_code_formatting_exists(page: Page) -> None:
     wrong = [f"{where}: `{code}`: {problem}" for where, code in page.spans if (problem := problem_with(code, page))]
     assert not wrong, "\n".join(wrong)
@@ -180,35 +192,98 @@ def test_a_misspelt_name_is_noticed(code: str) -> None:
 # -- what exists is on its page ----------------------------------------------------------------------------------------
 
 
-def test_every_hook_has_a_row_with_its_exact_signature() -> None:
-    rows = {row[0]: row[1] for row in PAGES["plugins.md"].rows if row[0].strip("`") in HOOKS}
+def test_every_hook_has_a_section_with_its_exact_signature() -> None:
+    page = PAGES["hooks.md"]
+    headings = re.findall(r"^### (\w+)$", page.prose, re.MULTILINE)
+    assert sorted(headings) == sorted(HOOKS), "one section for each hook, and no other"
     for name, function in HOOKS.items():
         signature = f"{name}{inspect.signature(function)}".replace("'", "")
-        assert rows.get(f"`{name}`") == f"`{signature}`"
+        section = page.under(name).strip().splitlines()
+        assert section[0] == f"`{signature}`"
+        assert len("".join(section[1:])) > 40, f"hooks.md says nothing of {name}"
 
 
-PROTOCOLS = {
-    "layer": interfaces.Layer,
-    "normalization": interfaces.Normalization,
-    "weight-scaling": interfaces.WeightScaling,
-    "network": interfaces.Network,
-    "loss": interfaces.Loss,
-    "regularizer": interfaces.Regularizer,
-    "schedule": interfaces.Schedule,
-    "optimizer": interfaces.Optimizer,
-    "dataset": interfaces.Dataset,
-    "metric": interfaces.Metric,
-    "feature-network": interfaces.FeatureNetwork,
-}
+def test_register_is_shown_with_its_exact_signature() -> None:
+    parameters = str(inspect.signature(interfaces.Register.__call__))
+    shown = re.search(r"^register\((.*)\)$", PAGES["hooks.md"].text, re.MULTILINE)
+    assert shown is not None
+    given = inspect.signature(eval(f"lambda self, {shown.group(1)}: None")).parameters.values()
+    wanted = inspect.signature(interfaces.Register.__call__).parameters.values()
+    assert [(p.name, p.kind, p.default) for p in given] == [(p.name, p.kind, p.default) for p in wanted], parameters
+
+
+def protocol(kind: str) -> typing.Any:
+    return getattr(interfaces, "".join(word.capitalize() for word in kind.split("-")))
 
 
 def test_every_kind_has_a_row_with_its_build() -> None:
-    table = [row for row in PAGES["plugins.md"].rows if row[0].strip("`") in KINDS]
-    rows = {row[0].strip("`"): row[1].strip("`") for row in table}
+    rows = {match.group(1): row[1].strip("`") for row in PAGES["plugins.md"].rows if (match := KIND_LINK.match(row[0]))}
     assert set(rows) == set(KINDS)
-    for kind, protocol in PROTOCOLS.items():
-        signature = str(inspect.signature(typing.cast(typing.Any, protocol).build)).replace("'", "")
+    for kind in KINDS:
+        signature = str(inspect.signature(protocol(kind).build)).replace("'", "")
         assert rows[kind] == f"build{signature}"
+
+
+# -- the pages that are written from the code --------------------------------------------------------------------------
+
+
+def generator() -> typing.Any:
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_on_kinds_are_up_to_date() -> None:
+    wanted = generator().pages()
+    assert set(wanted) == {path.name for path in DOCS.glob("kind-*.md")}
+    stale = [name for name, text in wanted.items() if (DOCS / name).read_text(encoding="utf-8") != text]
+    assert not stale, f"run `python docs/generate.py`: {', '.join(stale)}"
+
+
+def test_the_pages_on_kinds_have_every_component_parameter_and_method() -> None:
+    """What the generator leaves out would be missing in both, so this asks the code itself."""
+    for kind in KINDS:
+        page = PAGES[f"kind-{kind}.md"]
+        members = [name for name in vars(protocol(kind)) if not name.startswith("_")]
+        assert "build" in members
+        for member in members:
+            assert re.search(rf"^\* `{member}[(:]", page.prose, re.MULTILINE), f"{page.path.name}: {member}"
+        for name, cls in names.components(kind).items():
+            section = page.under(name)
+            rows = [line for line in section.splitlines() if line.startswith("| `")]
+            assert [re.split(r"`", row)[1] for row in rows] == [attribute.name for attribute in attrs.fields(cls)]
+            for attribute in attrs.fields(cls):
+                assert attribute.metadata["help"].replace("<n>", "&lt;n&gt;").replace("|", "\\|") in section
+
+
+def test_the_page_on_recipes_leads_to_every_kind() -> None:
+    linked = {target for _, target in PAGES["recipes.md"].links}
+    assert {f"kind-{kind}.md" for kind in KINDS} <= linked
+
+
+# -- the promise -------------------------------------------------------------------------------------------------------
+
+
+def test_the_public_names_are_those_that_are_promised() -> None:
+    rows = [row[0] for row in PAGES["stability.md"].rows if re.fullmatch(r"`ganlab\.\w+`", row[0])]
+    assert sorted(rows) == sorted(f"`ganlab.{name}`" for name in ganlab.__all__)
+    for name in ganlab.__all__:
+        assert hasattr(ganlab, name)
+
+
+def test_the_public_modules_exist_and_the_private_ones_are_named() -> None:
+    page = PAGES["stability.md"]
+    public = set(re.findall(r"`(ganlab\.\w+)`", page.under("What is public"))) - {f"ganlab.{n}" for n in ganlab.__all__}
+    private = set(re.findall(r"`(ganlab\.\w+)`", page.under("What is not covered")))
+    assert not public & private
+    for name in public | private:
+        assert importlib.util.find_spec(name) is not None, name
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    ours = next(each for each in contracts if each["name"].startswith("Plugins use the public parts"))
+    assert set(ours["forbidden_modules"]) <= private, "our own plugins are held to the same"
 
 
 def test_every_key_of_a_recipe_is_in_its_table_with_its_default() -> None:
@@ -233,22 +308,6 @@ def shown_default(attribute: attrs.Attribute[typing.Any]) -> str:
     if default == {} or isinstance(default, tuple):
         return f"`{json.dumps(default)}`"
     return f"`{tomli_w.dumps({'value': default}).removeprefix('value = ').strip()}`"
-
-
-def test_every_component_is_listed_with_all_its_parameters() -> None:
-    page = PAGES["recipes.md"]
-    text = page.under("Components that come with ganlab")
-    shared = {name for row in page.rows for name in re.findall(r"`(\w+)`", row[0])}
-    for kind in KINDS:
-        for name, cls in names.components(kind).items():
-            cell = f"`{name}` ({kind})" if name == "none" else f"`{name}`"
-            rows = [row for row in page.rows if cell in (row[0], *row[0].split(", "))]
-            assert rows, f"recipes.md does not list {kind} {name}"
-            assert cell in text
-            listed = set(re.findall(r"`(\w+)`", rows[-1][-1])) | (shared if kind == "schedule" else set())
-            own = {attribute.name for attribute in attrs.fields(cls)}
-            assert own <= listed, f"{kind} {name}: recipes.md lacks {own - listed}"
-            assert listed - shared <= own, f"{kind} {name}: recipes.md invents {listed - own}"
 
 
 def test_every_command_and_option_is_explained() -> None:

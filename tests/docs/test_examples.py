@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import torch
 from click.testing import CliRunner
 
 import ganlab
+from benchmarks.__main__ import main as benchmarks
 from ganlab.ablation.plan import holds_ablation, plan_ablation
 from ganlab.cli import cli
 from ganlab.errors import GanlabError
@@ -23,32 +28,75 @@ from ganlab.train.run import run
 
 from . import names
 from .examples import catalog_of, install_acme_gan, plugin_files, write_page
-from .pages import PAGES, Command, Page
+from .pages import PAGES, SETTINGS_OF_OTHERS, Command, Page
 
 COMMANDS = [(page, command) for page in PAGES.values() for command in page.commands()]
-WITH_PLUGINS = [page for page in PAGES.values() if any(block.language == "python" for block in page.blocks)]
-WITH_RECIPES = [page for page in PAGES.values() if any(block.language == "toml" for block in page.blocks)]
+WITH_PLUGINS = [page for page in PAGES.values() if any(block.is_plugin for block in page.blocks)]
+WITH_RECIPES = [page for page in PAGES.values() if any(block.is_recipe for block in page.blocks)]
+WITH_SETTINGS = [page for page in PAGES.values() if any(block.file_name in SETTINGS_OF_OTHERS for block in page.blocks)]
+OTHER_PYTHON = [
+    (page, number)
+    for page in PAGES.values()
+    for number, block in enumerate(page.blocks)
+    if block.language == "python" and not block.is_plugin
+]
 TINY = ["run.images=200", "run.threads=1", "run.check_memory=false", "track.mlflow=false", "track.samples=4"]
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=[command.where for _, command in COMMANDS])
 def test_command_lines_parse(page: Page, command: Command) -> None:
     words = command.words
-    if words[0] == "torchrun":
-        words = words[words.index("-m") + 1 :]  # torchrun's own options come before
-    elif not command.is_ganlab:
-        assert words[0] in ("pip", "pytest", "python"), command.where
-        return
-    found, rest = names.find_command(words[1:])
+    if words[:3] == ("python", "-m", "benchmarks"):
+        parse(benchmarks, list(words[3:]) or ["table"])
+    elif words[0] == "torchrun":  # its own options come before
+        parse(cli, list(words[words.index("-m") + 2 :]))
+    elif command.is_ganlab:
+        parse(cli, list(words[1:]))
+    else:
+        assert words[0] in ("pip", "pytest", "python", "twine"), command.where
+
+
+def parse(group: click.Group, words: list[str]) -> None:
+    """Raises what click would say of a command line."""
+    if group is cli:
+        found, rest = names.find_command(words)
+    else:
+        found, rest = group.commands[words[0]], words[1:]
     # click keeps what it makes for the first context, so this one must be as the program's own.
-    found.make_context(words[0], list(rest), **cli.context_settings).close()
+    found.make_context(words[0], list(rest), **group.context_settings).close()
+
+
+EXECUTED = {"console", "python", "toml"}
+NOT_CODE = {"text": "output, folders and signatures, which nothing can execute"}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_every_block_is_of_a_language_that_the_tests_execute(page: Page) -> None:
+    fences = re.findall(r"^[ >]*(?:```|~~~)(.*)$", page.text, re.MULTILINE)
+    assert len(fences) == 2 * len(page.blocks), f"{page.path.name}: a block that is not read as one"
+    for block in page.blocks:
+        assert block.language in EXECUTED | set(NOT_CODE), f"{page.path.name}:{block.line}: {block.language!r}"
+        if block.language == "console":
+            assert re.match(r"\$ ", block.text), f"{page.path.name}:{block.line}: begins with no command"
 
 
 @pytest.mark.parametrize("page", WITH_RECIPES, ids=lambda page: page.path.name)
 def test_recipes_load(page: Page, tmp_path: Path) -> None:
     files = write_page(page, tmp_path)
+    catalog = catalog_of(page, tmp_path)
     for name in (name for name in files if name.endswith(".toml")):
-        check(files[name], (), names.catalog())
+        base = tomllib.loads(files[name].read_text()).get("base", "recipes/pggan.toml")
+        if (tmp_path / base).exists():
+            check(files[name], (), catalog)
+        else:  # of a project that the page makes first; test_commands_run goes through it in order
+            assert any(command.words[:2] == ("ganlab", "new-plugin") for command in page.commands()), base
+
+
+@pytest.mark.parametrize("page", WITH_SETTINGS, ids=lambda page: page.path.name)
+def test_settings_of_other_programs_are_toml(page: Page) -> None:
+    for block in page.blocks:
+        if block.language == "toml" and not block.is_recipe:
+            assert tomllib.loads(block.text)
 
 
 def check(file: Path, overrides: Sequence[str], catalog: ganlab.Catalog) -> None:
@@ -76,6 +124,8 @@ def test_plugins_register_components_that_build(page: Page, tmp_path: Path) -> N
         "network": ((ImageShape(3, 8),), {}),
         "schedule": ((), {"resolution": 8, "total_images": 100, "learning_rate": 0.001}),
         "optimizer": (([weight],), {}),
+        "system": ((ImageShape(3, 8),), {}),
+        "augmentation": ((ImageShape(3, 8),), {}),
     }
     built = set()
     for kind in KINDS:
@@ -86,6 +136,36 @@ def test_plugins_register_components_that_build(page: Page, tmp_path: Path) -> N
                 built.add(kind)
     if page.path.name == "plugins.md":
         assert built == set(KINDS) - {"executor"}
+
+
+@pytest.mark.parametrize(
+    ("page", "number"),
+    OTHER_PYTHON,
+    ids=[f"{page.path.name}:{page.blocks[number].line}" for page, number in OTHER_PYTHON],
+)
+def test_other_python_runs(page: Page, number: int, tmp_path: Path) -> None:
+    """Modules of a package are imported, tests are handed to pytest, and everything else is run as a program."""
+    files = write_page(page, tmp_path)
+    block = page.blocks[number]
+    name = block.file_name or f"block{number}.py"
+    search = [tmp_path, tmp_path / "src"]
+    if block.is_test:
+        words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", name]
+    elif "/" in name:
+        words = [
+            "-c",
+            f"import {name.removeprefix('src/').removesuffix('.py').removesuffix('/__init__').replace('/', '.')}",
+        ]
+        if "acme_gan" in name:
+            install_acme_gan(page, tmp_path / "site")
+            search.insert(0, tmp_path / "site")
+    else:
+        words = [str(files[name])]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, search)), "GANLAB_STRICT_PLUGINS": "1"}
+    done = subprocess.run(
+        [sys.executable, *words], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def train(recipe: Path, overrides: list[str], catalog: ganlab.Catalog, folder: Path) -> RunFolder:
@@ -125,7 +205,7 @@ def test_the_example_loss_trains(name: str, tmp_path: Path) -> None:
 
 # -- what commands print -----------------------------------------------------------------------------------------------
 
-CHEAP = ("check", "show", "list", "plugins")
+CHEAP = ("check", "show", "list", "plugins", "schema")
 SHOWN = [(page, c) for page, c in COMMANDS if c.is_ganlab and c.words[1] in CHEAP and c.output]
 
 

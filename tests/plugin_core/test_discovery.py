@@ -17,15 +17,23 @@ from ganlab.plugins import Plugin
 from .conftest import Site
 
 OURS = [
+    "ganlab:augmentations",
+    "ganlab:began",
+    "ganlab:cyclegan",
     "ganlab:datasets",
+    "ganlab:dcgan",
     "ganlab:executors",
+    "ganlab:lapgan",
     "ganlab:layers",
     "ganlab:losses",
     "ganlab:metrics",
     "ganlab:networks",
     "ganlab:normalizations",
     "ganlab:optimizers",
+    "ganlab:r3gan",
     "ganlab:schedules",
+    "ganlab:systems",
+    "ganlab:wgan",
 ]
 
 

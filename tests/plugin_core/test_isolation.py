@@ -35,7 +35,7 @@ BROKEN = {
     ),
     "a hook with another argument": (
         "import ganlab\n@ganlab.hookimpl\ndef register_losses(registry): pass\n",
-        "PluginValidationError: ",
+        "TypeError: the hook register_losses has no argument 'registry'; did you mean 'register'? (it has: register)",
     ),
     "a name that is not kebab-case": (
         HOOK + "register('My_Loss', 'a:B')\n",
