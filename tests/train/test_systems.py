@@ -273,3 +273,20 @@ def test_plan_and_memory_know_several_pairs(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [*words, *sets])
     assert done.exit_code == 0, done.output
     assert "16x16" in done.output
+
+
+def test_generate_makes_samples_from_the_runs_data_or_from_a_folder(tmp_path: Path) -> None:
+    recipe = loaded(tmp_path, "run.images=40")
+    folder = train_all(recipe, tmp_path / "run")
+    plugin = ["--plugin", str(tmp_path / "toys.py")]
+
+    def generate(*words: object) -> str:
+        done = CliRunner().invoke(cli, ["generate", *map(str, words), *plugin])
+        return str(done.output) if done.exit_code == 0 else f"{done.exit_code}: {done.exception or done.output}"
+
+    assert "3 images of" in generate(folder.path, "--out", tmp_path / "own", "--num", "3")
+    assert "3 images of" in generate(folder.path, "--out", tmp_path / "again", "--from", tmp_path / "own")
+    assert len(list((tmp_path / "again").iterdir())) == 3
+    assert "name a run folder" in generate(folder.generator_path, "--out", tmp_path / "x")
+    (tmp_path / "empty").mkdir()
+    assert "the folder is empty" in generate(folder.path, "--out", tmp_path / "x", "--from", tmp_path / "empty")
