@@ -54,8 +54,8 @@ def _one_step(subject: GanlabSubject, taken: dict[str, list[float]]) -> None:
     """A step put together from the public pieces, as `ganlab.train.step` and the trainer do it."""
     from ganlab.interfaces import DiscriminatorPass, GeneratorPass
     from ganlab.train.average import average_
+    from ganlab.train.critics import Level, make_critic
     from ganlab.train.devices import autocast
-    from ganlab.train.step import Level, make_critic
 
     trainer, stage, device = subject.trainer, subject.stage, subject.device
     players, recipe, shown = trainer.players, trainer.recipe, subject.images_shown

@@ -14,8 +14,9 @@ from benchmarks.cases import HALFWAY, STANDARD, Case
 from benchmarks.rounds import Spread
 from benchmarks.subjects import trainer_of
 from benchmarks.yardstick import Yardstick, copy_weights, discriminator_pairs, generator_pairs
+from ganlab.train.critics import Level
 from ganlab.train.draws import Draws
-from ganlab.train.step import Level, discriminator_step, generator_step
+from ganlab.train.step import discriminator_step, generator_step
 
 ROOT = Path(__file__).parents[1]
 TINY = Case(8, 16, 4)

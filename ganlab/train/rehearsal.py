@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ganlab.interfaces import ImageShape, Stage
 from ganlab.recipe.schema import Recipe
+from ganlab.train.critics import Level
 from ganlab.train.devices import autocast
 from ganlab.train.draws import Draws, Wanted
 from ganlab.train.hollow import HollowMode
 from ganlab.train.operations import operations
 from ganlab.train.players import Players, bare_players
-from ganlab.train.step import Level, Outcome, discriminator_step, generator_step, joint_step
+from ganlab.train.step import Outcome, discriminator_step, generator_step, joint_step
 
 
 @attrs.frozen

@@ -19,11 +19,12 @@ from ganlab.data.reals import network_reals
 from ganlab.errors import DataError
 from ganlab.interfaces import ImageSet, ImageShape, Stage
 from ganlab.recipe.schema import Recipe
+from ganlab.train.critics import Autocast
 from ganlab.train.division import comparing_modules
 from ganlab.train.domains import SampledReals, domains_of
 from ganlab.train.players import Players
 from ganlab.train.samples import sample_labels, sample_latents
-from ganlab.train.step import Autocast, Gradients, Outcome
+from ganlab.train.step import Gradients, Outcome
 from ganlab.train.tally import Tally
 
 GRADIENT_EVERY = 8

@@ -7,32 +7,18 @@ compiled, captured, and compared with the authors' numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal, NamedTuple
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ganlab.interfaces import Critic, Critique, DiscriminatorPass, GeneratorPass, LossValue, Match, Play
+from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue, Match, Play
+from ganlab.train.critics import Autocast, Level, augmented, judge_together, make_critic, with_signs
 from ganlab.train.draws import Draws
-from ganlab.train.players import Pair, Players
-from ganlab.train.scaling import gradient_scale
+from ganlab.train.players import Players
 
-Autocast = Callable[[], AbstractContextManager[object]]
 Gradients = Sequence[Tensor | None]
-
-
-class Level(NamedTuple):
-    """Where growth stands: the resolution, and the fade as a 0-d tensor, or None where the level is alone."""
-
-    resolution: int
-    fade: Tensor | None
-    enlargement: int = 1
-    """Full resolution over this one."""
-
-    def enlargement_of(self, images: Tensor) -> int:
-        """Full resolution over that of images, which a system may have at several resolutions at once."""
-        return self.enlargement * self.resolution // images.shape[-1]
 
 
 class Outcome(NamedTuple):
@@ -180,27 +166,6 @@ def held(layers: Sequence[Any]) -> Iterator[None]:
             layer.release()
 
 
-def make_critic(
-    pair: Pair,
-    noise: Mapping[str, Sequence[Tensor]],
-    level: Level,
-    autocast: Autocast,
-    loss_scale: Tensor | None = None,
-) -> Critic:
-    """The discriminator at this level with this pass's noise, as losses call it; scores come back in float32."""
-    strength = pair.loss.noise_strength()
-
-    def critic(images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> Critique:
-        with autocast():
-            critique = pair.discriminator(images, fade=level.fade, noise=noise[draw], noise_strength=strength)
-        logits = critique.label_logits
-        return Critique(critique.scores.float(), None if logits is None else logits.float())
-
-    if loss_scale is not None:
-        critic.gradient_scale = gradient_scale(loss_scale)  # type: ignore[attr-defined]  # a function takes attributes
-    return critic
-
-
 def _judge(
     players: Players,
     matches: Mapping[str, Match],
@@ -214,10 +179,10 @@ def _judge(
     values = []
     for pair in players.pairs:
         own = draws.of(pair.name)
-        reals, fakes = _augmented(pair, matches[pair.name], own)
+        reals, fakes = augmented(pair, matches[pair.name], own)
         critic = make_critic(pair, own.noise, level, autocast, loss_scale)
         if pair.joins_passes:
-            real, fake = _judge_together(pair, reals, fakes, own, level, autocast)
+            real, fake = judge_together(pair, reals, fakes, own, level, autocast)
         else:
             real, fake = critic(reals, "reals"), critic(fakes, "fakes")
         batch = DiscriminatorPass(
@@ -233,42 +198,8 @@ def _judge(
         )
         terms = [pair.loss.discriminator(batch)]
         terms += [value for term in pair.regularizers if (value := term.discriminator(batch)) is not None]
-        values.append(_with_signs(pair, _sum(terms), real))
+        values.append(with_signs(pair, _sum(terms), real))
     return _of_all(players, values)
-
-
-def _augmented(pair: Pair, match: Match, draws: Draws) -> Match:
-    """What the pair's discriminator is shown of a match."""
-    if pair.augmentation is None:
-        return match
-    changed = (pair.augmentation(getattr(match, name), draws.uniform[name]) for name in ("reals", "fakes"))
-    return Match(*changed)
-
-
-def _with_signs(pair: Pair, value: LossValue, real: Critique) -> LossValue:
-    """With what an augmentation adapts by, and its own report."""
-    if pair.augmentation is None:
-        return value
-    more = {"signs/real": real.scores.detach().sign(), **pair.augmentation.report()}
-    return LossValue(value.per_sample, {**value.report, **more})
-
-
-def _judge_together(
-    pair: Pair, reals: Tensor, fakes: Tensor, draws: Draws, level: Level, autocast: Autocast
-) -> tuple[Critique, Critique]:
-    """Reals and fakes in one pass of twice the size, minibatch statistics apart: fewer and larger kernels."""
-    noise = [torch.cat(tensors) for tensors in zip(draws.noise["reals"], draws.noise["fakes"], strict=True)]
-    with autocast():
-        both = pair.discriminator(
-            torch.cat([reals, fakes]),
-            fade=level.fade,
-            noise=noise,
-            noise_strength=pair.loss.noise_strength(),
-            passes=2,
-        )
-    scores = both.scores.float().chunk(2)
-    logits = (None, None) if both.label_logits is None else both.label_logits.float().chunk(2)
-    return Critique(scores[0], logits[0]), Critique(scores[1], logits[1])
 
 
 def _persuade(
@@ -284,7 +215,7 @@ def _persuade(
     values = []
     for pair in players.pairs:
         own = draws.of(pair.name)
-        reals, fakes = _augmented(pair, play.matches[pair.name], own)
+        reals, fakes = augmented(pair, play.matches[pair.name], own)
         critic = make_critic(pair, own.noise, level, autocast, loss_scale)
         batch = GeneratorPass(critic=critic, fakes=fakes, fake=critic(fakes, "fakes"), fake_labels=labels, reals=reals)
         terms = [pair.loss.generator(batch)]

@@ -15,6 +15,7 @@ from ganlab.randomness import generator
 from ganlab.recipe.schema import Recipe
 from ganlab.train.average import Average
 from ganlab.train.capture import Capturable, Captures, Recorder, obstacle_to_capture
+from ganlab.train.critics import Autocast, Level
 from ganlab.train.devices import autocast
 from ganlab.train.division import Division
 from ganlab.train.draws import Draws, draw_pairs, on_device
@@ -26,8 +27,6 @@ from ganlab.train.sharing import Sharing
 from ganlab.train.signs import is_due, tallied, with_norm
 from ganlab.train.spans import fading_levels
 from ganlab.train.step import (
-    Autocast,
-    Level,
     Outcome,
     Passes,
     compiled_passes,

@@ -10,12 +10,12 @@ import torch
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import ImageShape
+from ganlab.train.critics import Level
 from ganlab.train.devices import autocast
 from ganlab.train.draws import draw_pass
 from ganlab.train.memory import level_memory
 from ganlab.train.players import Players, build_players
 from ganlab.train.step import (
-    Level,
     Outcome,
     Passes,
     compiled_passes,

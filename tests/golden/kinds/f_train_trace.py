@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from ganlab.train.average import average_
+from ganlab.train.critics import Level
 from ganlab.train.draws import Draws
 from ganlab.train.players import Players, one_pair
-from ganlab.train.step import Level, Outcome, discriminator_step, generator_step
+from ganlab.train.step import Outcome, discriminator_step, generator_step
 from ganlab_layers.resampling import downscale
 from ganlab_losses.wasserstein import WganGp
 from ganlab_networks.tf_names import load_tf_variables, tf_variables
