@@ -13,3 +13,4 @@ def register_datasets(register: ganlab.Register) -> None:
         "pixel-faces", "ganlab_datasets.pixel_faces:PixelFaces", summary="4,000 faces of 16x16, inside the package"
     )
     register("synthetic", "ganlab_datasets.synthetic:Synthetic", summary="Random shapes drawn on the spot, for tests")
+    register("first", "ganlab_datasets.first:First", summary="The first images of another data set, compared with all")

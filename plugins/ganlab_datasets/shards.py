@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 import ganlab
+
+from .pixel_faces import FOLDER
 
 if TYPE_CHECKING:
     from ganlab.interfaces import ImageSet
@@ -19,6 +22,8 @@ class Shards:
 
     A set that was packed with `--finest-only` works too; its coarser images are averaged on reading, which is slower.
     """
+
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"path": str(FOLDER)},)
 
     path: Path = ganlab.parameter(help="Folder of the set, the one that holds dataset.toml; relative to the recipe.")
 

@@ -32,7 +32,7 @@ def faces() -> ImageSet:
 
 
 def test_the_embedded_faces_are_the_original_ones(faces: ImageSet) -> None:
-    assert (faces.count, faces.channels, faces.label_size) == (4000, 3, 0)
+    assert (faces.count, faces.channels, faces.label_size) == (4000, 3, 5)
     images = faces.images(16, range(4000)).transpose(0, 2, 3, 1)
     assert hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest() == SHA256_OF_THE_ORIGINAL_ARRAY
     assert len(np.unique(images.reshape(4000, -1), axis=0)) == 4000
@@ -45,6 +45,18 @@ def test_the_embedded_faces_are_sound_small_and_say_their_licence(faces: ImageSe
     assert "CC0 1.0" in facts["licence"]
     assert "DiceBear" in facts["source"]
     assert facts["digest"] == faces.digest
+
+
+def test_the_classes_of_the_faces_are_their_backgrounds(faces: ImageSet) -> None:
+    labels = faces.labels(range(4000))
+    assert labels.dtype == np.float32
+    assert faces.label_names == ("sky", "violet", "lavender", "pink", "peach")  # type: ignore[attr-defined]  # optional
+    assert labels.sum(axis=0).tolist() == [810, 787, 755, 788, 860]
+    assert (labels.sum(axis=1) == 1).all()
+    corners = faces.images(64, range(50))[:, :, 0, 63]
+    for one, other in ((corners[i], corners[j]) for i in range(50) for j in range(i)):
+        i, j = ((corners == each).all(axis=1).argmax() for each in (one, other))
+        assert np.array_equal(labels[i], labels[j]) == np.array_equal(one, other)
 
 
 def test_faces_come_at_every_resolution_to_64(faces: ImageSet) -> None:
