@@ -56,6 +56,9 @@ def data() -> None:
     'or a JSON file of {"sub/file.png": "class"}.',
 )
 @click.option(
+    "--class-names", help="Names of the classes 0, 1, ..., separated by commas, where the source has numbers only."
+)
+@click.option(
     "--format", type=click.Choice(["png", "webp"]), default="png", show_default=True, help="Both are lossless."
 )
 @click.option("--gzip", "compressed", is_flag=True, help="Compress the shards; for small sets, read whole into memory.")
@@ -84,6 +87,7 @@ def pack(
     upscale: bool,
     colour: str,
     labels: str,
+    class_names: str | None,
     format: str,
     compressed: bool,
     finest_only: bool,
@@ -112,6 +116,7 @@ def pack(
     Examples
       ganlab data pack ~/photos data/photos --resolution 128
       ganlab data pack ~/animals data/animals --resolution 64 --labels folders
+      ganlab data pack train-images-idx3-ubyte.gz data/shoes --resolution 32 --class-names sandal,sneaker,boot
       ganlab data pack torchvision:MNIST data/mnist --resolution 32 --fit pad --download
     """  # noqa: D301 - click wants the control character, to leave the lines as they are
     from ganlab.data.pack import pack as pack_images
@@ -134,6 +139,7 @@ def pack(
             compressed=compressed,
             pyramid=not finest_only,
             labels=labels,
+            class_names=None if class_names is None else [name.strip() for name in class_names.split(",")],
             limit=limit,
             workers=workers,
             shard_bytes=round(shard_size * 2**20),

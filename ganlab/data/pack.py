@@ -26,7 +26,7 @@ from ganlab.data.staging import check_destination, staged
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -72,6 +72,7 @@ def pack(
     compressed: bool = False,
     pyramid: bool = True,
     labels: str = "auto",
+    class_names: Sequence[str] | None = None,
     limit: int | None = None,
     workers: int | None = None,
     shard_bytes: int = SHARD_BYTES,
@@ -86,7 +87,8 @@ def pack(
 
     `fit`, `padding` and `upscale`: see `ganlab.data.fit.square`. `background` shows through transparent parts.
     `colour` "auto" is RGB if any image is coloured. `compressed` writes `.tar.gz`, for small sets. Without `pyramid`
-    only the finest resolution is stored. `limit` ends after so many packed images, `workers` are threads (None: one a
+    only the finest resolution is stored. `class_names` replaces the source's names of classes, such as the numbers of
+    an IDX file. `limit` ends after so many packed images, `workers` are threads (None: one a
     core), `shard_bytes` is the size at which a shard is full. `origin` and `licence` are words for dataset.toml.
     `root` and `download` are torchvision's. `progress(done, total)` counts images looked at.
 
@@ -107,6 +109,7 @@ def pack(
     check_destination(destination, force=force)
     if isinstance(source, str | Path):
         source = open_source(str(source), labels=labels, root=root, download=download)
+    classes = _classes(source, class_names)
     with _large_images():
         channels = {"grey": 1, "rgb": 3}.get(colour) or (3 if source.has_colour() else 1)
     stored = resolutions if pyramid else resolutions[-1:]
@@ -114,7 +117,7 @@ def pack(
         writer = _SetWriter(
             folder,
             stored,
-            digest=ContentDigest(channels, resolution, len(source.classes)),
+            digest=ContentDigest(channels, resolution, len(classes)),
             key_digits=len(str(max(len(source) - 1, 1))),
             extension=format,
             compressed=compressed,
@@ -140,7 +143,7 @@ def pack(
             channels=channels,
             resolutions=stored,
             extension=format,
-            classes=tuple(source.classes),
+            classes=classes,
             fit=fit,
             filter="none" if fit == "exact" else FILTER,
             colour=_colour_words(channels, background, padding if fit == "pad" else None),
@@ -296,6 +299,20 @@ def _check_options(
     if shard_bytes < 1:
         raise DataError(f"shard size {shard_bytes}: must be at least 1 byte")
     return powers_of_two(resolution)
+
+
+def _classes(source: Source, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the labels 0, 1, ...: the source's own, or `names`, different ones for all of them; or `DataError`."""
+    own = tuple(source.classes)
+    if names is None:
+        return own
+    if not own:
+        raise DataError("class names: the source has no labels that they could name")
+    if len(names) != len(own):
+        raise DataError(f"class names: expected {len(own)}, one for each of {', '.join(own[:10])}; got {len(names)}")
+    if len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise DataError(f"class names: expected {len(own)} different names, got {', '.join(map(repr, names))}")
+    return tuple(names)
 
 
 def _colour_words(channels: int, background: str, padding: str | None) -> str:

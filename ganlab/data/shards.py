@@ -141,6 +141,7 @@ class ShardSet:
         self.count = self.description.count
         self.channels = self.description.channels
         self.label_size = len(self.description.classes)
+        self.label_names = self.description.classes
         self.digest = self.description.digest
         self.resolutions: Sequence[int] = powers_of_two(self.description.resolutions[-1])
         self._lock = threading.Lock()
@@ -164,7 +165,10 @@ class ShardSet:
         labels = self.index(self.description.resolutions[-1]).labels
         if labels is None:
             return np.zeros((len(indices), 0), np.float32)
-        return one_hot(labels[np.asarray(indices, np.int64)], self.label_size)
+        numbers = np.asarray(indices, np.int64)
+        if ((numbers < 0) | (numbers >= self.count)).any():
+            raise DataError(f"{self.folder}: has samples 0 to {self.count - 1}, another was asked for")
+        return one_hot(labels[numbers], self.label_size)
 
     def describe(self) -> Mapping[str, Any]:
         """What dataset.toml says, and the folder."""

@@ -27,7 +27,7 @@ _MOST_LOOKS = 20_000
 
 def broken_rules(recipe: Recipe) -> list[Problem]:
     """Every disagreement between tables."""
-    return [*_roles(recipe), *_labels(recipe), *_metrics(recipe), *_growth(recipe)]
+    return [*_roles(recipe), *_labels(recipe), *_scores(recipe), *_metrics(recipe), *_growth(recipe)]
 
 
 def _roles(recipe: Recipe) -> Iterator[Problem]:
@@ -44,6 +44,12 @@ def _labels(recipe: Recipe) -> Iterator[Problem]:
         yield Problem(("data", "labels"), 'labels are on, but nothing learns from them; add regularizers = ["ac-gan"]')
     if uses and not recipe.data.labels:
         yield Problem(("regularizers", uses[0]), "this term needs labels; set labels = true in [data]")
+
+
+def _scores(recipe: Recipe) -> Iterator[Problem]:
+    if getattr(recipe.augmentation, "reads_scores", False) and not getattr(recipe.loss, "scores_around_zero", False):
+        text = "it adapts to scores that mean 'real' above 0, and those of this loss do not"
+        yield Problem(("augmentation",), f"{text}; set its probability, or use loss = 'non-saturating' or 'hinge'")
 
 
 def _metrics(recipe: Recipe) -> Iterator[Problem]:

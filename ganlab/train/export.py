@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class SavedGenerator:
     resolution: int
     fade: float
     images_shown: int
+    label_names: tuple[str, ...] = ()
+    """Of the classes 0, 1, ...; empty where they have none."""
 
 
 def save_generator(
@@ -42,6 +44,7 @@ def save_generator(
     resolution: int,
     fade: float,
     images_shown: int,
+    label_names: Sequence[str] = (),
 ) -> None:
     """Write weights (safetensors) with, in the header, the recipe's tables `generator` and `system` that rebuild it."""
     header = {
@@ -52,6 +55,7 @@ def save_generator(
         "resolution": resolution,
         "fade": fade,
         "images_shown": images_shown,
+        "label_names": list(label_names),
     }
     write_tensors(path, network.state_dict(), header)
 
@@ -77,6 +81,7 @@ def read_generator(path: Path, catalog: Catalog | None = None) -> SavedGenerator
         resolution=header["resolution"],
         fade=header["fade"],
         images_shown=header["images_shown"],
+        label_names=tuple(header.get("label_names", ())),
     )
 
 

@@ -17,6 +17,7 @@ from ganlab.track.folder import RunFolder
 from ganlab.track.store import reason
 from ganlab.train.allocation import keep_freed_memory
 from ganlab.train.capture import CudaRecorder
+from ganlab.train.classes import label_names
 from ganlab.train.devices import choose_device, choose_precision, has_instructions, prepare_arithmetic
 from ganlab.train.division import Division, check_divisible
 from ganlab.train.domains import domains_of
@@ -144,13 +145,15 @@ def image_shape(loaded: LoadedRecipe, source: ImageSet) -> ImageShape:
 
 def _facts(loaded: LoadedRecipe, source: ImageSet, device: torch.device) -> dict[str, Any]:
     plain = loaded.plain()
+    names = label_names(source, source.label_size) if loaded.recipe.data.labels else ()
     return {
         "name": loaded.name,
         "seed": loaded.recipe.run.seed,
         "digest": digest(plain),
         "plugins": loaded.catalog.versions(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "data": {**source.describe(), "name": source.name, "digest": source.digest},
+        "data": {**source.describe(), "name": source.name, "digest": source.digest}
+        | ({"label_names": list(names)} if names else {}),
         "tags": dict(loaded.recipe.track.tags),
     }
 

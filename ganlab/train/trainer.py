@@ -16,11 +16,12 @@ from ganlab.track.findings import read_findings, write_findings
 from ganlab.track.folder import RunFolder
 from ganlab.track.journal import Entry, read
 from ganlab.train import state as checkpointing
+from ganlab.train.classes import class_grid, label_names
 from ganlab.train.diagnosis import Diagnosis, diagnosed, not_finite
 from ganlab.train.domains import Inputs, SampledReals, domains_of
 from ganlab.train.events import Cadence, EndTick, Position
 from ganlab.train.export import save_generator
-from ganlab.train.samples import enlarge, pictures, sample_labels, sample_latents, save_grid
+from ganlab.train.samples import enlarge, pictures, save_grid
 from ganlab.train.signs import Signs, gap
 from ganlab.train.tally import NonFinite
 from ganlab.train.updates import Updates
@@ -115,12 +116,12 @@ class Trainer(Updates):
         self._tick_began += seconds
 
     def save_samples(self, stage: Stage, images_shown: int) -> None:
-        """A grid of the averaged generator on the run's fixed latents."""
+        """A grid of the averaged generator on the run's fixed latents, with labels a class in each row."""
         if not self.ranks.first:
             return
         count = self.recipe.track.samples
-        latents = sample_latents(self.recipe.run.seed, count, self.players.generator.latent_size)
-        labels = sample_labels(count, self.images.label_size)
+        size = self.players.generator.latent_size
+        latents, labels, columns = class_grid(self.recipe.run.seed, count, size, self.images.label_size)
         images, each = pictures(
             self.players.averaged,
             latents,
@@ -130,7 +131,9 @@ class Trainer(Updates):
             system=self.players.system,
             inputs=self.inputs(stage),
         )
-        columns = None if each == 1 else each * max(1, round(math.sqrt(count / each)))
+        if columns is None and each > 1:
+            columns = max(1, round(math.sqrt(count / each)))
+        columns = None if columns is None else each * columns
         save_grid(enlarge(images, self.images.resolution), self.folder.sample_path(images_shown), columns=columns)
 
     def inputs(self, stage: Stage) -> Inputs | None:
@@ -167,6 +170,7 @@ class Trainer(Updates):
             resolution=stage.resolution,
             fade=stage.fade,
             images_shown=images_shown,
+            label_names=label_names(self.source, self.images.label_size),
         )
 
     def restore(self, path: Path) -> Position:

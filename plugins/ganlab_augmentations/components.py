@@ -114,6 +114,11 @@ class Ada:
         """Whether p follows the discriminator."""
         return self.probability is None
 
+    @property
+    def reads_scores(self) -> bool:
+        """Whether p follows the scores of reals."""
+        return self.probability is None
+
     def build(self, images: ImageShape) -> nn.Module | None:
         """A `ganlab.interfaces.BuiltAugmentation`, or None where `probability` is 0."""
         from ganlab_augmentations.ada import AdaModule

@@ -19,6 +19,11 @@ class NonSaturating:
     Source: Goodfellow et al. 2014 (arXiv 1406.2661), section 3.
     """
 
+    @property
+    def scores_around_zero(self) -> bool:
+        """They are logits."""
+        return True
+
     def build(self) -> NonSaturatingLoss:
         from ganlab_losses.built.classification import NonSaturatingLoss
 
@@ -33,6 +38,11 @@ class Hinge:
 
     Source: Lim & Ye 2017 (arXiv 1705.02894); Miyato et al. 2018, equation 16.
     """
+
+    @property
+    def scores_around_zero(self) -> bool:
+        """Its margins are on either side of 0."""
+        return True
 
     def build(self) -> HingeLoss:
         from ganlab_losses.built.classification import HingeLoss

@@ -346,3 +346,22 @@ def test_a_disk_that_takes_no_more_leaves_nothing(large_source: Path, tmp_path: 
     assert "refused:" in output
     assert "nothing was kept" in output
     assert os.listdir(tmp_path / "out") == []
+
+
+def test_classes_get_the_names_they_are_given(tmp_path: Path) -> None:
+    source = tmp_path / "numbered.npz"
+    np.savez(source, x=noise(8, 32, 1).reshape(4, 8, 8), y=np.array([0, 2, 1, 2]))
+    plain = pack(source, tmp_path / "plain", resolution=8)
+    named = pack(source, tmp_path / "named", resolution=8, class_names=["sandal", "sneaker", "boot"])
+    assert plain.description.classes == ("0", "1", "2")
+    assert ShardSet(tmp_path / "named").label_names == ("sandal", "sneaker", "boot")
+    assert named.description.digest == plain.description.digest, "names are no content"
+    for names, says in (
+        (["sandal", "boot"], "class names: expected 3, one for each of 0, 1, 2; got 2"),
+        (["sandal", "sandal", "boot"], "class names: expected 3 different names"),
+        (["sandal", "", "boot"], "class names: expected 3 different names"),
+    ):
+        with pytest.raises(DataError, match=says):
+            pack(source, tmp_path / "wrong", resolution=8, class_names=names)
+    with pytest.raises(DataError, match="the source has no labels that they could name"):
+        pack(source, tmp_path / "wrong", resolution=8, labels="none", class_names=["a"])

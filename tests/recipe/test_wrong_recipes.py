@@ -143,8 +143,8 @@ WHEN_RUN = {
         "",
     ),
     "labels the data has not": (
-        ["data.name=pixel-faces", "data.labels=true", "regularizers=['ac-gan']"],
-        "--set data.labels=true: data.labels: pixel-faces has no labels",
+        ["data.name=synthetic", "data.labels=true", "regularizers=['ac-gan']"],
+        "--set data.labels=true: data.labels: synthetic has no labels",
         "",
     ),
 }

@@ -374,6 +374,12 @@ DISAGREEMENTS = [
         "true needs discriminator_steps = 1, got 2",
     ),
     Wrong(
+        "an augmentation that follows scores, with a loss whose scores it cannot read",
+        '[augmentation]  # <-\nname = "ada"',
+        "augmentation",
+        "set its probability, or use loss = 'non-saturating' or 'hinge'",
+    ),
+    Wrong(
         "a missing plugin",
         '[plugins]\nrequire = ["acme-gan>=0.2"]  # <-',
         "plugins.require.0",

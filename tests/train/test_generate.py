@@ -89,9 +89,9 @@ def test_what_is_missing_is_named(folder: RunFolder, tmp_path: Path, make: objec
     assert says in str(result.exception)
 
 
-def test_a_label_needs_a_generator_with_labels(folder: RunFolder, tmp_path: Path) -> None:
-    result = call(folder.path, "--out", tmp_path, "--label", 1)
-    assert "trained without classes; leave --label out" in str(result.exception)
+def test_a_class_needs_a_generator_with_labels(folder: RunFolder, tmp_path: Path) -> None:
+    result = call(folder.path, "--out", tmp_path, "--class", 1)
+    assert "trained without classes; leave --class out" in str(result.exception)
 
 
 @pytest.mark.parametrize(
