@@ -7,6 +7,9 @@ class lives in a module that does not import torch; `build` imports what it need
 Any component may have a method `check_run(*, resolution, stages)`. When a recipe is loaded it is given the finest
 resolution and the `Stage`s of the run, and raises `ValueError` where its parameters do not work with them; a text that
 begins with a parameter, such as `widths: expected ...`, is reported at that key's line.
+
+Any class may have a class variable `examples`: tables of parameters, as recipes write them, that `ganlab.testing`
+computes with instead of the defaults: needed where a parameter has no default, and useful where defaults are slow.
 """
 
 from __future__ import annotations
@@ -141,7 +144,11 @@ class Critique(NamedTuple):
     """What a discriminator says about a batch."""
 
     scores: Tensor
-    """`[N]`, unbounded; higher means more like a real image, unless the loss says otherwise."""
+    """`[N]`, unbounded; higher means more like a real image, unless the loss says otherwise.
+
+    A discriminator that judges P patches of each image one by one returns `[N, P]`. Losses are then means over both,
+    and a gradient penalty takes the gradient of each image's mean score.
+    """
     label_logits: Tensor | None
     """`[N, label_size]`, or None without labels."""
 
@@ -338,6 +345,9 @@ class BuiltSystem(Protocol):
 class Augmentation(Protocol):
     """Kind `augmentation`: changes what discriminators are shown, reals and fakes alike, so that they cannot learn a
     small data set by heart. Losses and penalties see the changed images.
+
+    One that adapts to the signs of scores has a true attribute `reads_scores`; it is refused where a loss's scores are
+    not around zero.
     """
 
     def build(self, images: ImageShape) -> nn.Module | None:
@@ -423,7 +433,10 @@ class LossValue(NamedTuple):
 
 
 class Loss(Protocol):
-    """Kind `loss`: what the two players minimize."""
+    """Kind `loss`: what the two players minimize.
+
+    One with which scores above 0 say "real" and those below "fake" has a true attribute `scores_around_zero`.
+    """
 
     def build(self) -> AdversarialLoss:
         """An `nn.Module` whose buffers are saved in checkpoints."""

@@ -12,6 +12,8 @@ from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; processes that tests start inherit it
 
+pytest_plugins = ("pytester",)  # only the first conftest may name plugins
+
 settings.register_profile("ganlab", deadline=None)
 settings.load_profile("ganlab")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
@@ -42,6 +42,8 @@ class CycleTranslator:
     normalization: Zhu et al. 2017, section 7.2, after Johnson et al. 2016. It works at one resolution.
     """
 
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"features": 4, "halvings": 1, "blocks": 2},)
+
     features: int = parameter(64, ge=1, le=4096, help="of the first layer; every halving doubles them")
     halvings: int = parameter(2, ge=0, le=8, help="of the resolution before the residual blocks, and doublings after")
     blocks: int = parameter(9, ge=1, le=64, help="residual blocks; the paper has 6 for 128x128 and 9 for 256x256")
@@ -77,6 +79,8 @@ class PatchDiscriminator:
     With the defaults C64-C128-C256-C512, each score of 70x70 pixels: Zhu et al. 2017, section 7.2, after Isola et al.
     2017. With 2 halvings a patch has 34x34 pixels, with 1 it has 16x16. It works at one resolution.
     """
+
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"features": 4, "halvings": 1},)
 
     features: int = parameter(
         64, ge=1, le=4096, help="of the first layer; every further one doubles them, up to eight times"
@@ -117,6 +121,10 @@ class GrowingTranslator:
     that doubles, and a fromRGB and a toRGB of its own; while it is new, both ends are blended with those of the level
     below, as Karras et al. 2018 blend a generator's and a discriminator's. That it is one network for both is ours.
     """
+
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"core_resolution": 4, "features": 8, "least_features": 4, "blocks": 1},
+    )
 
     core_resolution: int = parameter(
         8, unit="pixels", check=check_power_of_two, help="where the residual blocks work; the schedule starts there"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -23,6 +23,7 @@ class TranslationError:
     """
 
     better: ClassVar[Mapping[str, str]] = {"translation-error": "lower"}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"truth": "synthetic", "count": 8},)
 
     truth: Dataset = component("dataset", help="the true translations of the first data set's images, in their order")
     count: int = parameter(512, ge=1, unit="images", help="images compared; no more than there are")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
@@ -32,6 +32,12 @@ class MinibatchStddev:
     """
 
     draws_noise: ClassVar[bool] = False
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {},
+        {"averaging": "spatial", "group_size": 0, "epsilon": 0.0},
+        {"averaging": "group2", "unbiased": True, "grouping": "consecutive"},
+    )
+
     averaging: str = parameter(
         "all",
         check=_check_averaging,
@@ -90,6 +96,8 @@ class MinibatchDiscrimination:
     """
 
     draws_noise: ClassVar[bool] = False
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"kernels": 4, "dim_per_kernel": 3},)
+
     kernels: int = parameter(100, ge=1, le=65536, help="features that are appended")
     dim_per_kernel: int = parameter(5, ge=1, le=65536, help="dimensions in which each kernel measures distance")
 
@@ -108,6 +116,8 @@ class MultiplicativeNoise:
     """
 
     draws_noise: ClassVar[bool] = True
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({}, {"mode": "mul", "normalize": True, "axes": "samples"})
+
     mode: Literal["prop", "mul", "drop"] = parameter(
         "prop",
         choices=("prop", "mul", "drop"),

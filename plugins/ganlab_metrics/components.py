@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -43,6 +43,7 @@ class SlicedWasserstein:
     """
 
     better: ClassVar[Mapping[str, str]] = {"swd": "lower"}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"count": 24, "patches_per_image": 4, "directions": 8},)
 
     count: int = parameter(16_384, help="Real and generated images that are compared.", unit="images", ge=1)
     patches_per_image: int = parameter(128, help="Patches taken from each image at each level.", ge=1)
@@ -85,6 +86,7 @@ class MultiScaleSimilarity:
     """
 
     better: ClassVar[Mapping[str, str]] = {}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"pairs": 12},)
 
     pairs: int = parameter(10_000, help="Pairs of generated images that are compared.", unit="pairs", ge=1)
     resolution: int | None = parameter(

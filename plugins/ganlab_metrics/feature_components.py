@@ -5,8 +5,8 @@ Defaults are the counts of published figures, which take long on a CPU; compare 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ganlab.interfaces import BuiltMetric
 
 FEATURES_HELP = "The network whose features are compared."
+FEW: Mapping[str, Any] = {"features": "efficientnet-lite0", "count": 4}
+"""What tests compute with: the weights come with a package."""
 COUNT_HELP = "Generated images, and as many real ones (all of them where there are fewer)."
 
 
@@ -30,6 +32,7 @@ class FrechetDistance:
     """
 
     better: ClassVar[Mapping[str, str]] = {"frechet-distance": "lower"}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (FEW,)
 
     features: FeatureNetwork = component("feature-network", "inception-v3", help=FEATURES_HELP)
     count: int = parameter(50_000, ge=2, unit="images", help=COUNT_HELP)
@@ -51,6 +54,7 @@ class KernelDistance:
     """
 
     better: ClassVar[Mapping[str, str]] = {"kid": "lower"}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({**FEW, "subsets": 3, "subset_size": 3},)
 
     features: FeatureNetwork = component("feature-network", "inception-v3", help=FEATURES_HELP)
     count: int = parameter(50_000, ge=2, unit="images", help=COUNT_HELP)
@@ -78,6 +82,7 @@ class PrecisionRecall:
     """
 
     better: ClassVar[Mapping[str, str]] = {"precision": "higher", "recall": "higher"}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({**FEW, "neighbours": 1},)
 
     features: FeatureNetwork = component("feature-network", "inception-v3", help=FEATURES_HELP)
     count: int = parameter(50_000, ge=2, unit="images", help=COUNT_HELP)
@@ -104,6 +109,7 @@ class InceptionScore:
     """
 
     better: ClassVar[Mapping[str, str]] = {"inception-score": "higher"}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({**FEW, "splits": 2},)
 
     features: FeatureNetwork = component("feature-network", "inception-v3", help="The network whose classes are used.")
     count: int = parameter(50_000, ge=1, unit="images", help="Generated images.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -31,6 +31,14 @@ class MnistModes:
     """
 
     better: ClassVar[Mapping[str, str]] = {"mnist-modes/count": "higher", "mnist-modes/kl": "lower"}
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {
+            "labelled": {"name": "synthetic", "count": 60, "channels": 1, "classes": 4},
+            "count": 8,
+            "resolution": 8,
+            "epochs": 1,
+        },
+    )
 
     labelled: Dataset = component(
         "dataset",

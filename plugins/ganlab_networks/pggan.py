@@ -6,8 +6,8 @@ The defaults are those of the authors' TensorFlow program; the docstrings say wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
@@ -30,6 +30,8 @@ class PgganGenerator(FeatureCounts):
     `weight_scaling = {name = "equalized", scale = "measured"}`. rosinality's port: pixel normalization with
     `placement = "before-activation"`, `edge_weight_scaling = {name = "none", init = "default"}`.
     """
+
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"fmap_max": 8},)
 
     latent_size: int | None = parameter(
         None, ge=1, le=LARGEST_WIDTH, help="latent dimensions; by default the features of stage 0"
@@ -69,6 +71,15 @@ class PgganDiscriminator(FeatureCounts):
     `noise = "multiplicative-noise"`. rosinality's port: `stddev_of = "images"` with an unbiased stddev of epsilon 0,
     `edge_weight_scaling = {name = "none", init = "default"}`.
     """
+
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"fmap_max": 8},
+        {
+            "fmap_max": 8,
+            "noise": "multiplicative-noise",
+            "discrimination": {"name": "minibatch-discrimination", "kernels": 3},
+        },
+    )
 
     leaky_slope: float = parameter(0.2, ge=0, lt=1, help="slope of the leaky rectifier; 0 for a plain one")
     normalization: Normalization = component("normalization", "none", help="of every layer but fromRGB and the last")

@@ -35,6 +35,8 @@ LIGHT = [
     ["plugins", "--json"],
     ["list"],
     ["list", "metric"],
+    ["list", "--json"],
+    ["schema"],
     ["completion", "bash"],
 ]
 

@@ -1,0 +1,158 @@
+"""Every contract of every component, as a list of cases to be run one by one, or of one component all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from ganlab.errors import ComponentNotFound, PluginError
+from ganlab.interfaces import KINDS
+from ganlab.plugins import Catalog, load_plugins
+from ganlab.registry import Entry, canonical, suggestion
+from ganlab.testing.contract import Broken, ConformanceError, Contract, NotApplicable, told, while_doing
+from ganlab.testing.subject import Subject, Table, shown
+from ganlab.testing.suites import contracts
+
+
+@attrs.frozen
+class Case:
+    """One contract of one component."""
+
+    subject: Subject
+    contract: Contract
+
+    @property
+    def kind(self) -> str:
+        """Kind of the component."""
+        return self.subject.entry.kind
+
+    @property
+    def name(self) -> str:
+        """Name of the component, without its distribution."""
+        return self.subject.entry.name
+
+    @property
+    def id(self) -> str:
+        """Names a test: `loss-hinge-second-order-gradients`."""
+        return f"{self.kind}-{self.name}-{self.contract.key}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject.entry.qualified_name}: {self.contract.title}"
+
+    def check(self) -> None:
+        """Raises `ConformanceError` where the contract is broken, `NotApplicable` where it says nothing here."""
+        try:
+            self._check()
+        except NotApplicable as error:
+            raise NotApplicable(f"{self}: {error}") from error
+        except Broken as error:
+            raise ConformanceError(f"{self}: {error}\n  fix: {error.remedy or self.contract.remedy}") from error
+        except Exception as error:
+            raise ConformanceError(f"{self}: raised {told(error)}\n  fix: {self.contract.remedy}") from error
+
+    def _check(self) -> None:
+        if self.contract.title != "loads":
+            _made_possible(self.subject)
+        if self.contract.of_class:
+            self.contract.check(self.subject)
+            return
+        skipped, checked = [], 0
+        for table in self.subject.computed():
+            try:
+                with while_doing(shown(table)):
+                    component = _made(self.subject, table)
+                    try:
+                        self.contract.check(component)
+                    except (Broken, NotApplicable):
+                        raise
+                    except Exception as error:
+                        raise Broken(f"raised {told(error)}") from error
+                checked += 1
+            except NotApplicable as error:
+                skipped.append(str(error))
+        if not checked:
+            raise NotApplicable(skipped[0])
+
+
+def _made_possible(subject: Subject) -> None:
+    """What cannot be loaded breaks one contract, not all of them."""
+    try:
+        _ = subject.cls
+    except Broken as error:
+        raise NotApplicable(f"it cannot be loaded: {error}") from error
+
+
+def _made(subject: Subject, table: Table) -> Any:
+    """The component; that it cannot be made is told by the contract "defaults" alone."""
+    try:
+        return subject.create(table)
+    except Broken as error:
+        raise NotApplicable(f"it cannot be made: {error}") from error
+
+
+def cases(
+    plugin: str | None = None, *, kind: str | None = None, name: str | None = None, catalog: Catalog | None = None
+) -> list[Case]:
+    """One case for each contract of each component that a distribution or plugin registers; None means all of them.
+
+    `plugin` is "acme-gan", or "acme-gan:losses" for one of its entry points. `catalog` is by default all that is
+    installed. Raises `PluginError` for one that is not there or broken, `ComponentNotFound` where nothing has `name`.
+    """
+    catalog = load_plugins() if catalog is None else catalog
+    found = [entry for each in _kinds(catalog, kind) for entry in catalog.registry(each).entries()]
+    if plugin is not None:
+        wanted = _plugins(catalog, plugin)
+        found = [entry for entry in found if entry.plugin in wanted]
+    if name is not None:
+        known = sorted({entry.name for entry in found})
+        found = [entry for entry in found if name in (entry.name, entry.qualified_name, *entry.aliases)]
+        if not found:
+            raise ComponentNotFound(f"no component is called '{name}'{suggestion(name, known)}")
+    return [Case(Subject(catalog, entry), contract) for entry in found for contract in contracts(entry.kind)]
+
+
+def check(kind: str, name: str, *, catalog: Catalog | None = None, **parameters: Any) -> None:
+    """Check one component against all contracts of its kind, with `parameters` where there are some.
+
+    Raises one `ConformanceError` that lists every broken contract, and `NotApplicable` where none could be checked.
+    """
+    catalog = load_plugins() if catalog is None else catalog
+    entry: Entry = catalog.registry(kind).entry(name)
+    given: Mapping[str, Any] | None = parameters or None
+    broken, skipped, kept = [], [], 0
+    for contract in contracts(kind):
+        try:
+            Case(Subject(catalog, entry, given), contract).check()
+            kept += 1
+        except ConformanceError as error:
+            broken.append(str(error))
+        except NotApplicable as error:
+            skipped.append(str(error))
+    if broken:
+        count = f"{len(broken)} contract{'s' if len(broken) > 1 else ''}"
+        raise ConformanceError(f"{kind} {entry.qualified_name} breaks {count}:\n" + "\n".join(broken))
+    if not kept:
+        raise NotApplicable("\n".join(skipped))
+
+
+def _kinds(catalog: Catalog, kind: str | None) -> list[str]:
+    if kind is not None:
+        catalog.registry(kind)  # raises for one that is unknown
+        return [kind]
+    return list(KINDS)
+
+
+def _plugins(catalog: Catalog, wanted: str) -> set[str]:
+    """Names of the plugins that a distribution or one plugin's name stands for."""
+    distribution, colon, entry_point = wanted.partition(":")
+    names = {canonical(distribution) + colon + entry_point, wanted}
+    matching = [plugin for plugin in catalog.plugins if names & {plugin.name, plugin.distribution}]
+    if not matching:
+        known = sorted({plugin.distribution for plugin in catalog.plugins})
+        raise PluginError(f"no plugin '{wanted}' is installed{suggestion(wanted, known)}; run: pip install -e .")
+    broken = [plugin for plugin in matching if plugin.status != "ok"]
+    if broken:
+        raise PluginError(f"plugin {broken[0].name} is {broken[0].status}: {broken[0].reason}")
+    return {plugin.name for plugin in matching}
