@@ -22,6 +22,7 @@ _COMMANDS = {
     "show": "ganlab.cli.show:show",
     "list": "ganlab.cli.list:list_components",
     "plugins": "ganlab.cli.plugins:plugins",
+    "schema": "ganlab.cli.schema:schema",
     "data": "ganlab.cli.data:data",
     "generate": "ganlab.cli.generate:generate",
     "evaluate": "ganlab.cli.evaluate:evaluate",
@@ -30,6 +31,7 @@ _COMMANDS = {
     "report": "ganlab.cli.report:report",
     "sync": "ganlab.cli.sync:sync",
     "ui": "ganlab.cli.ui:ui",
+    "new-plugin": "ganlab.cli.new_plugin:new_plugin",
     "completion": "ganlab.cli.completion:completion",
 }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -48,6 +48,8 @@ class MinibatchRange:
 @attrs.frozen
 class Staircase:
     """Train each level for `images_per_level`, then jump to the next."""
+
+    examples: ClassVar[Sequence[Mapping[str, Any]]] = ({"images_per_level": 100},)
 
     images_per_level: int = ganlab.parameter(ge=1, unit="images", help="images shown at each level but the last")
     minibatch: int = ganlab.parameter(16, ge=1, help="real images a discriminator step")
