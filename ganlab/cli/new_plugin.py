@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Folder of the project; default ./NAME.")
 @click.option("--license", "license_", default="Apache-2.0", show_default=True, help="Apache-2.0, or none.")
 def new_plugin(name: str, kinds: tuple[str, ...], component: str | None, folder: Path | None, license_: str) -> None:
-    """Write the project of a new plugin called NAME, such as acme-gan.
+    """Write the project of a new plugin called NAME.
 
     It can be installed as it is, its tests pass, and a recipe in it uses the component at once. Change what it
     computes.

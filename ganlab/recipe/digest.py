@@ -31,10 +31,8 @@ def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
         if dropped is None:
             continue
         left = {k: v for k, v in value.items() if k not in dropped} if isinstance(value, Mapping) else value
-        bare = with_bare_names(left)
-        if bare != _AS_EVER.get(key):
-            kept[key] = bare
-    return kept
+        kept[key] = with_bare_names(left)
+    return {**_AS_EVER, **kept}
 
 
 def with_bare_names(value: Any) -> Any:
@@ -50,7 +48,8 @@ def with_bare_names(value: Any) -> Any:
 
 def digest(plain: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of the substance of a resolved recipe, seed included."""
-    text = json.dumps(substance(plain), sort_keys=True, separators=(",", ":"))
+    kept = {key: value for key, value in substance(plain).items() if value != _AS_EVER.get(key)}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -78,7 +78,7 @@ def test_the_list_of_commands_is_not_cut() -> None:
         (["generate", "x"], "Missing option '--out'."),
         (["generate", "nowhere", "--out", "y"], "nowhere: no such run folder or file"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
-        (["show", "loss"], "which one? (known: hinge, lsgan,"),
+        (["show", "loss"], "which one? (known: began, hinge, lsgan,"),
         (["show", "los", "hinge"], "'los' is no kind of component; did you mean 'loss'?"),
         (["show", "loss", "hinje"], "unknown loss 'hinje'; did you mean 'hinge'?"),
         (["show", "loss", "hinge", "--set", "a=1"], "--set changes a recipe"),
@@ -174,9 +174,8 @@ def complete(line: str) -> list[str]:
 def test_tab_completes_commands_kinds_components_and_files() -> None:
     assert {"plain,check", "plain,completion"} == set(complete("ganlab c"))
     assert complete("ganlab list lo") == ["plain,loss"]
-    assert complete("ganlab show loss ") == [
-        f"plain,{n}" for n in ("hinge", "lsgan", "non-saturating", "wgan", "wgan-gp")
-    ]
+    losses = ("began", "hinge", "lsgan", "non-saturating", "relativistic", "wgan", "wgan-gp")
+    assert complete("ganlab show loss ") == [f"plain,{name}" for name in losses]
     assert complete("ganlab show schedule fa") == ["plain,fade-first"]
     assert complete("ganlab show rec") == ["file,rec"]
     assert complete("ganlab run rec") == ["file,rec"]

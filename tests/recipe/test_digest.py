@@ -34,7 +34,7 @@ def catalog() -> Catalog:
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=lambda path: path.stem)
 def test_a_resolved_recipe_loads_to_the_same_recipe_anywhere(tmp_path: Path, recipe: Path, catalog: Catalog) -> None:
-    loaded = load_recipe(recipe, ["metrics=['swd']", "regularizers=['r1']"], catalog)
+    loaded = load_recipe(recipe, ["metrics=['swd']", "regularizers=['r1']", "data.labels=false"], catalog)
     (tmp_path / "resolved.toml").write_text(loaded.toml())
     again = load_recipe(tmp_path / "resolved.toml", (), catalog)
     assert again.recipe == loaded.recipe
@@ -42,6 +42,16 @@ def test_a_resolved_recipe_loads_to_the_same_recipe_anywhere(tmp_path: Path, rec
     assert digest(again.plain()) == digest(loaded.plain())
     assert again.name == loaded.name == recipe.stem
     assert differences(loaded.plain(), again.plain()) == []
+
+
+def test_a_recipe_of_before_there_were_systems_and_augmentations_is_the_same(catalog: Catalog) -> None:
+    plain = load_recipe(next(path for path in RECIPES if path.name == "pggan.toml"), (), catalog).plain()
+    older = {key: value for key, value in plain.items() if key not in ("system", "augmentation")}
+    assert digest(older) == digest(plain)
+    assert differences(older, plain) == []
+    changed = {**plain, "augmentation": {"name": "diffaugment", "cutout": 0.5}}
+    assert digest(changed) != digest(plain)
+    assert "augmentation.name: 'none' -> 'diffaugment'" in differences(older, changed)
 
 
 def test_the_digest_is_the_same_in_every_process() -> None:

@@ -66,7 +66,10 @@ TYPOS = [
         "a component's name", '[loss]\nname = "wgan-pg"  # <-', "loss.name", "unknown loss 'wgan-pg'; did you mean 'wg"
     ),
     alone(
-        "a bare component's name", f'loss = "hinje"  # <-\n{HEAD}', "loss", "did you mean 'hinge'? (known: hinge, lsg"
+        "a bare component's name",
+        f'loss = "hinje"  # <-\n{HEAD}',
+        "loss",
+        "did you mean 'hinge'? (known: began, hinge, lsg",
     ),
     Wrong("a qualified name", '[loss]\nname = "gan:hinge"  # <-', "loss.name", "did you mean 'ganlab:hinge'?"),
     Wrong("another kind's name", '[loss]\nname = "adam"  # <-', "loss.name", "unknown loss 'adam'"),

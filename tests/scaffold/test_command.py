@@ -20,11 +20,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_loss_is_the_default_and_the_next_steps_are_told(elsewhere: Path) -> None:
-    done = ganlab("new-plugin", "acme-gan")
+    done = ganlab("new-plugin", "nova-gan")
     assert (done.code, done.err) == (0, "")
-    assert "loss 'acme-margin'" in done.out
-    assert "  cd acme-gan\n  pip install -e '.[dev]'\n  pytest\n  ganlab run recipes/loss.toml\n" in done.out
-    assert (elsewhere / "acme-gan/src/acme_gan/losses.py").exists()
+    assert "loss 'nova-margin'" in done.out
+    assert "  cd nova-gan\n  pip install -e '.[dev]'\n  pytest\n  ganlab run recipes/loss.toml\n" in done.out
+    assert (elsewhere / "nova-gan/src/nova_gan/losses.py").exists()
 
 
 def test_kinds_component_and_folder_can_be_chosen(elsewhere: Path) -> None:
@@ -40,14 +40,14 @@ def test_kinds_component_and_folder_can_be_chosen(elsewhere: Path) -> None:
         "--license",
         "none",
     ]
-    done = ganlab("new-plugin", "acme-gan", *words)
+    done = ganlab("new-plugin", "nova-gan", *words)
     assert (done.code, done.err) == (0, "")
     assert "  cd here/deep\n" in done.out
     assert "  ganlab run recipes/layer.toml\n  ganlab ablate recipes/executor.toml\n" in done.out
     project = elsewhere / "here/deep"
-    assert "class Spread:" in (project / "src/acme_gan/layers.py").read_text()
+    assert "class Spread:" in (project / "src/nova_gan/layers.py").read_text()
     assert not (project / "LICENSE").exists()
-    assert not (project / "src/acme_gan/losses.py").exists()
+    assert not (project / "src/nova_gan/losses.py").exists()
 
 
 @pytest.mark.parametrize(
