@@ -13,7 +13,7 @@ from .tiny import RECIPES, train_all
 
 SEEDS = (0, 1, 2)
 IMAGES = 4_500
-"""Enough to be far from untrained, and with the widths below five minutes for all six runs where bfloat16 is emulated."""
+"""Enough to be far from untrained; with the widths below, minutes for all six runs where bfloat16 is emulated."""
 
 
 def final_distance(folder: Path, precision: str, seed: int, images: int = IMAGES) -> float:
