@@ -322,7 +322,8 @@ class BuiltSystem(Protocol):
     ) -> Play:
         """What each pair sees of a minibatch: a pure function. `reals` `[N, domains * C, R, R]` in [-1, 1] hold the
         domains' images one behind the other. `learning` is false, and gradients are off, where discriminators learn;
-        `terms` are then not asked for.
+        `terms` are then not asked for. Where generators learn, `reals` are those of
+        the last discriminator update and `labels` are drawn anew: they are not the labels of those reals.
         """
         ...
 
@@ -337,7 +338,8 @@ class BuiltSystem(Protocol):
         fade: Tensor | None,
     ) -> Tensor:
         """Images `[N, C, resolution, resolution]` to be looked at and measured against the data set; `reals` as in
-        `play`, or None where `samples_from_reals` is false.
+        `play`, or None where `samples_from_reals` is false. It may depend on no buffer that changes: a saved generator
+        is the networks' weights alone.
         """
         ...
 

@@ -78,6 +78,8 @@ def generate(
         raise GanlabError(f"{run}: no such run folder or file")
     path = run / "generator.safetensors" if run.is_dir() else run
 
+    from torch import nn
+
     from ganlab.track.files import naming
     from ganlab.train import samples
     from ganlab.train.export import read_generator
@@ -92,6 +94,8 @@ def generate(
         raise GanlabError(f"--from {folder}: this generator makes images from latents alone; leave --from out")
     num = num or 64
     network = saved.network.to(place)
+    if isinstance(saved.system, nn.Module):
+        saved.system.to(place)
     latents, labels, columns = _inputs(saved, seed, num, wanted=wanted, rows_of_classes=grid)
     if truncation is not None:
         latents = samples.truncated(latents, truncation)
@@ -150,7 +154,8 @@ def _reals(run: Path, saved: SavedGenerator, folder: Path | None, catalog: Catal
 
         def from_folder(start: int, stop: int) -> Tensor:
             # Every domain is given: which one a sample is made from is the system's own affair.
-            return network_reals(images[start:stop]).repeat(1, saved.domains, 1, 1)
+            fade = None if saved.fade >= 1 else torch.tensor(saved.fade)
+            return network_reals(images[start:stop], fade=fade).repeat(1, saved.domains, 1, 1)
 
         return from_folder, len(images)
     if not run.is_dir():

@@ -98,7 +98,7 @@ def score_runaway(reports: Sequence[Report]) -> str | None:
     if reports[-1].updates < GRACE_UPDATES:
         return None
     sizes = [_score(report) for report in reports]
-    penalized = "gradient_norm" in reports[-1].values
+    penalized = bool(_named(reports[-1], "gradient_norm"))
     if sizes[-1] >= (LARGEST_PENALIZED_SCORE if penalized else LARGEST_SCORE):
         return f"mean scores have reached {sizes[-1]:,.3g}"
     same_level = len({report.values.get("growth/resolution") for report in reports}) == 1
@@ -173,4 +173,11 @@ def _settled(reports: Sequence[Report], name: str) -> list[float]:
 
 def _score(report: Report) -> float:
     """The largest mean score, whatever its sign."""
-    return max((abs(report.values.get(name, 0.0)) for name in ("scores/real", "scores/fake")), default=0.0)
+    scores = [abs(report.values[name]) for ending in ("scores/real", "scores/fake") for name in _named(report, ending)]
+    return max(scores, default=0.0)
+
+
+def _named(report: Report, ending: str) -> list[str]:
+    """The values of all discriminators that have this name, in a system of several pairs behind the pair's."""
+    names = [name for name in report.values if name == ending or name.endswith(f"/{ending}")]
+    return [name for name in names if not name.startswith("generator/")]

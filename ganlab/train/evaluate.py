@@ -98,6 +98,8 @@ def _all(
     """Measure one after the other, each kept as soon as it is there."""
     # The layout in memory, too, is that of training: kernels round by it.
     network = saved.network.to(device).to(memory_format=torch.channels_last)
+    if isinstance(saved.system, torch.nn.Module):
+        saved.system.to(device)
     reals = Reals(source, saved.images.resolution)
     found: list[Measured] = []
     problems = []

@@ -94,6 +94,12 @@ class Players:
     def _look_up(self) -> Mapping[str, Lists]:
         return {"generator": Lists.of(self.generator), "discriminator": Lists.of(self.discriminator)}
 
+    @property
+    def plain(self) -> bool:
+        """Whether there is one discriminator, which is shown the minibatch as it comes."""
+        alone = len(self.pairs) == 1 and self.pairs[0].discriminator is self.discriminator
+        return alone and type(self.system).play is SystemBase.play
+
     def modules(self) -> dict[str, nn.Module]:
         """Every part with weights or state, by the name it has in a checkpoint."""
         parts = {"generator": self.generator, "discriminator": self.discriminator, "averaged": self.averaged}

@@ -53,7 +53,8 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
     division = Division(ranks.size, ranks.rank, recipe.run.micro_batches)
     check_divisible(division, stages_of(schedule, recipe.run.images), players)
     if players.system.chances and division.parts > 1:
-        raise GanlabError("system: it keeps earlier fakes, which works neither on several ranks nor in micro-batches")
+        text = "it keeps earlier fakes, which cannot be divided; use one rank and run.micro_batches = 1"
+        raise GanlabError(f"{loaded.document.origin(('system',))}: system: {text}")
     if ranks.first:
         try_metrics(loaded)
         if not fresh:

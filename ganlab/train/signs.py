@@ -147,9 +147,9 @@ class Signs:
     def _appending(self) -> dict[str, list[nn.Module]]:
         """Modules of the discriminator that compare samples and append what they find, by their name in it.
 
-        In a system of several pairs none: each would have to be shown minibatches of its own.
+        None where discriminators are shown something else than the minibatch as it comes.
         """
-        if len(self.players.pairs) > 1:
+        if not self.players.plain:
             return {}
         found: dict[str, list[nn.Module]] = {}
         for path, module in comparing_modules(self.players).items():

@@ -258,7 +258,7 @@ def _means(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The mean of each, those of one shape together."""
     found = {name: tensor.detach().float() for name, tensor in tensors.items()}
     if len(found) > 1 and len({tensor.shape for tensor in found.values()}) == 1:
-        means = torch.stack(list(found.values())).flatten(1).mean(1).unbind()
+        means = torch.stack(list(found.values())).reshape(len(found), -1).mean(1).unbind()
         return dict(zip(found, means, strict=True))
     return {name: tensor.mean() for name, tensor in found.items()}
 

@@ -187,6 +187,8 @@ class Trainer(Updates):
         stage = self.schedule.at(error.images_shown)
         stop = error.images_shown + stage.minibatch
         batch = self.feed.batch(stage.resolution, error.images_shown, stop)
+        spans = [feed.batch(stage.resolution, error.images_shown, stop) for feed in self.other_feeds]
+        others = [[int(index) for index in each.indices] for each in spans]
         return {
             "quantity": error.name,
             "images_shown": error.images_shown,
@@ -194,6 +196,7 @@ class Trainer(Updates):
             "fade": stage.fade,
             "positions": [error.images_shown, stop],
             "samples": [int(index) for index in batch.indices],
+            **({"samples_of_other_sets": others} if others else {}),
         }
 
     def _check_weights(self) -> None:

@@ -202,7 +202,7 @@ class Updates:
         whole = self.sharing.whole(reals)
         shown = {"": whole}
         with self.sharing.whole_seen():
-            if self.players.pairs[0].name:
+            if not self.players.plain:
                 labels = None if labels is None else self.sharing.whole(labels)
                 draws = self._draws("discriminator", stage, 0, whole=True)
                 play = self._passes.generate(
@@ -215,11 +215,12 @@ class Updates:
     def _random_labels(self, stage: Stage, images_shown: int) -> Tensor | None:
         if not self.images.label_size:
             return None
-        source = generator(self.recipe.run.seed, "generator/labels", images_shown)
-        indices = source.integers(0, self.source.count, stage.minibatch)
+        draws = generator(self.recipe.run.seed, "generator/labels", images_shown)
+        shown = self.feed.source  # of what is trained on, which need not be all that the data set stands for
+        indices = draws.integers(0, shown.count, stage.minibatch)
         if self.sharing.rows is not None:
             indices = indices[self.sharing.rows]
-        return on_device(torch.from_numpy(self.source.labels(indices)), self.device)
+        return on_device(torch.from_numpy(shown.labels(indices)), self.device)
 
     def _draws(self, purpose: str, stage: Stage, images_shown: int, *, whole: bool = False) -> Draws:
         return draw_pairs(

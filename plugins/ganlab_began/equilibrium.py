@@ -27,7 +27,7 @@ class EquilibriumLoss(AdversarialLossBase):
         self.register_buffer("k", torch.tensor(float(k_start)))
 
     def discriminator(self, batch: DiscriminatorPass) -> LossValue:
-        """L(x) - k L(G(z)), `[N]`."""
+        """L(x) - k L(G(z)), `[N]`. In micro-batches or ranks the convergence reported is the mean of their own."""
         # A copy: `observe` changes the buffer in place, and a graph made with it may still have to be differentiated.
         real, fake, k = batch.real.scores, batch.fake.scores, self.k.clone()
         balance = self.gamma * real.detach().mean() - fake.detach().mean()

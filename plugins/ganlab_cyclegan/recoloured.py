@@ -49,6 +49,11 @@ class Recoloured:
     def build(self) -> ImageSet:
         """The set; raises `DataError` for a half of one image, and for hues of grey images."""
         images = self.source.build()
+        if getattr(images, "domains", ()):
+            raise DataError(
+                f"recoloured: {images.name} stands for other sets, which would be lost; put recoloured inside it, or "
+                'with `first` set reference = "part"'
+            )
         if self.colours == "rotated" and images.channels != 3:
             raise DataError(f"recoloured: colours 'rotated' needs RGB images, and {images.name} has grey ones")
         middle = images.count // 2

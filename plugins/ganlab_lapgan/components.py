@@ -127,7 +127,7 @@ class LapganRefiner:
 
 @attrs.frozen
 class LapganDiscriminator:
-    """Fully connected hidden layers at `dense_resolution` and below, above it convolutions that halve down to 4x4.
+    """Fully connected hidden layers at `dense_resolution` and below, above it convolutions that halve, not below 4x4.
 
     Denton et al. 2015, section 4: two hidden layers of 600 at 8x8; convolutional nets with dropout above. Dropout is
     left out here: whatever is random in a pass has to be handed in.

@@ -20,6 +20,7 @@ from ganlab_cyclegan.pool import Pool
 from ganlab_cyclegan.recoloured import Recoloured, recolour
 from ganlab_cyclegan.system import Cycle
 from ganlab_cyclegan.translation import TranslationError
+from ganlab_datasets.first import First
 from ganlab_datasets.pixel_faces import PixelFaces
 from ganlab_datasets.synthetic import Synthetic
 from ganlab_layers.resampling import downscale, upscale
@@ -406,3 +407,9 @@ def test_networks_without_levels_refuse_to_grow(tmp_path: Path) -> None:
 def test_recipes_can_be_read_at_the_size_of_the_paper() -> None:
     for recipe in ("cyclegan.toml", "cyclegan-growing.toml"):
         load_recipe(RECIPES / recipe, ["scale=paper"])
+
+
+def test_a_set_that_stands_for_others_is_not_recoloured() -> None:
+    with pytest.raises(DataError, match="stands for other sets"):
+        Recoloured(source=First(of=Synthetic(count=40), count=10)).build()
+    assert Recoloured(source=First(of=Synthetic(count=40), count=10, reference="part"), part="all").build().count == 10

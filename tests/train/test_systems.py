@@ -82,6 +82,43 @@ class BothWaysBuilt(ganlab.SystemBase):
         return torch.stack([one, generators["two"](one, fade=fade), two], 1)
 
 @attrs.frozen
+class OneWay:
+    """One critic that sees the translation of the one set among the other, under a name or none."""
+    name_of_pair: str = ganlab.parameter("", help="the pair's name")
+    generator_role = "translator"
+    domains = 2
+    def build(self, images):
+        return OneWayBuilt(images, self.name_of_pair)
+
+class OneWayBuilt(BothWaysBuilt):
+    def __init__(self, images, name):
+        super().__init__(images, 0)
+        self.pairs = (name,)
+    def generators(self, network):
+        built = nn.ModuleDict({"two": network.build(self.images)})
+        built.latent_size = 0
+        return built
+    def discriminators(self, network):
+        return nn.ModuleDict({"only": network.build(self.images)})
+    def discriminator(self, discriminators, pair):
+        return discriminators["only"]
+    def play(self, generators, latents, labels, reals, *, resolution, fade, learning):
+        one, two = reals.chunk(2, dim=1)
+        return Play({self.pairs[0]: Match(two, generators["two"](one, fade=fade))})
+
+@attrs.frozen
+class Silent:
+    """A loss that reports nothing."""
+    def build(self):
+        return SilentBuilt()
+
+class SilentBuilt(ganlab.AdversarialLossBase):
+    def discriminator(self, batch):
+        return LossValue(torch.nn.functional.softplus(batch.fake.scores - batch.real.scores))
+    def generator(self, batch):
+        return LossValue(-batch.fake.scores)
+
+@attrs.frozen
 class Recolour:
     """A 1x1 convolution."""
     role = "translator"
@@ -147,6 +184,11 @@ class DarkerBuilt(nn.Module):
 @ganlab.hookimpl
 def register_systems(register):
     register("both-ways", BothWays, summary="toy")
+    register("one-way", OneWay, summary="toy")
+
+@ganlab.hookimpl
+def register_losses(register):
+    register("silent", Silent, summary="toy")
 
 @ganlab.hookimpl
 def register_networks(register):
@@ -197,6 +239,12 @@ def test_every_pair_learns_with_a_loss_of_its_own(tmp_path: Path) -> None:
 def test_stopping_changes_nothing(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     recipe = loaded(tmp_path, *overrides)
     assert_equal_runs(train_all(recipe, tmp_path / "whole"), train_in_pieces(recipe, tmp_path / "pieces", [50, 120]))
+
+
+@pytest.mark.parametrize("system", ["{name='one-way'}", "{name='one-way', name_of_pair='only'}", "both-ways"])
+def test_one_critic_may_be_shown_something_else_and_a_loss_need_report_nothing(tmp_path: Path, system: str) -> None:
+    folder = train_all(loaded(tmp_path, f"system={system}", "loss=silent"), tmp_path / "run")
+    assert "loss/discriminator" in str(journal_without_times(folder)[-1])
 
 
 def test_micro_batches_change_nothing_but_rounding(tmp_path: Path) -> None:
