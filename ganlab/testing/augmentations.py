@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganlab.interfaces import ImageShape
 from ganlab.testing.contract import Contract, NotApplicable, building, expect, while_doing
-from ganlab.testing.modules import contracts_of
+from ganlab.testing.modules import EVERY_USE, contracts_of
 from ganlab.testing.tensors import Tensors, built, finite, on_meta, uniform
 from ganlab.testing.use import Use
 
@@ -112,15 +112,7 @@ AUGMENTATION = (
     ),
     *contracts_of(
         _uses,
-        "inputs unchanged",
-        "repeatable",
-        "finite gradients",
-        "state",
-        "bfloat16",
-        "channels last",
-        "compiles",
-        "devices",
-        "samples",
+        *(title for title in EVERY_USE if title != "second-order gradients"),
     ),
     Contract(
         "report",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.testing.contract import Contract, NotApplicable, building, expect, while_doing
-from ganlab.testing.modules import contracts_of
+from ganlab.testing.modules import EVERY_USE, contracts_of
 from ganlab.testing.tensors import Tensors, far, normal
 from ganlab.testing.use import Use
 
@@ -105,16 +105,7 @@ LAYER = (
     ),
     *contracts_of(
         _layer_uses,
-        "inputs unchanged",
-        "repeatable",
-        "finite gradients",
-        "second-order gradients",
-        "state",
-        "bfloat16",
-        "channels last",
-        "compiles",
-        "devices",
-        "samples",
+        *EVERY_USE,
     ),
 )
 
@@ -208,15 +199,6 @@ NORMALIZATION = (
     ),
     *contracts_of(
         _normalization_uses,
-        "inputs unchanged",
-        "repeatable",
-        "finite gradients",
-        "second-order gradients",
-        "state",
-        "bfloat16",
-        "channels last",
-        "compiles",
-        "devices",
-        "samples",
+        *EVERY_USE,
     ),
 )

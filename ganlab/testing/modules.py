@@ -92,3 +92,6 @@ _ALL: tuple[tuple[str, str, str, Callable[[Use], None]], ...] = (
         forwards.samples,
     ),
 )
+
+EVERY_USE = tuple(title for title, *_ in _ALL)
+"""The titles of all of these contracts, in their order."""

@@ -12,7 +12,7 @@ from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape
 from ganlab.testing.contract import Contract, NotApplicable, expect, while_doing
 from ganlab.testing.images import CHANNELS, COUNT, image_shape, suits, with_labels_if_it_can
-from ganlab.testing.modules import contracts_of
+from ganlab.testing.modules import EVERY_USE, contracts_of
 from ganlab.testing.tensors import Tensors, built, far, finite, normal, one_hot, uniform
 from ganlab.testing.use import Use
 
@@ -236,16 +236,7 @@ NETWORK = (
     ),
     *contracts_of(
         _uses,
-        "inputs unchanged",
-        "repeatable",
-        "finite gradients",
-        "second-order gradients",
-        "state",
-        "bfloat16",
-        "channels last",
-        "compiles",
-        "devices",
-        "samples",
+        *EVERY_USE,
     ),
     Contract(
         "fade",

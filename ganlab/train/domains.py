@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.reals import Blend, network_reals
-from ganlab.interfaces import ImageSet
+from ganlab.interfaces import BuiltSystem, ImageSet
 
 
 def domains_of(source: ImageSet) -> Sequence[ImageSet]:
@@ -39,3 +39,8 @@ class SampledReals:
             images = torch.tensor(domain.images(self.resolution, np.arange(start, stop) % domain.count))
             shown.append(network_reals(images, fade=fade, blend=self.blend))
         return torch.cat(shown, dim=1)
+
+
+def inputs_of(system: BuiltSystem, source: ImageSet, resolution: int, fade: float, blend: Blend) -> Inputs | None:
+    """What samples of a system are made from at a level; None where it asks for no real images."""
+    return SampledReals(domains_of(source), resolution, fade, blend) if system.samples_from_reals else None

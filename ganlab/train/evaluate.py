@@ -17,7 +17,7 @@ from ganlab.track.journal import read
 from ganlab.track.results import keep, read_results
 from ganlab.track.store import reason
 from ganlab.train.devices import choose_device, prepare_arithmetic
-from ganlab.train.domains import Inputs, SampledReals, domains_of
+from ganlab.train.domains import Inputs, inputs_of
 from ganlab.train.export import SavedGenerator, read_generator
 from ganlab.train.measure import (
     Measured,
@@ -73,9 +73,7 @@ def evaluate(loaded: LoadedRecipe, folder: RunFolder, *, say: Callable[[str], No
             raise RunError(f"{folder.path}: nothing is left to measure; `ganlab list metric` lists metrics")
         refuse_other_definitions(folder, planned)
         try_metrics(loaded)
-        inputs = None
-        if saved.system.samples_from_reals:
-            inputs = SampledReals(domains_of(source), saved.resolution, saved.fade, recipe.data.blend)
+        inputs = inputs_of(saved.system, source, saved.resolution, saved.fade, recipe.data.blend)
         found, problems = _all(folder, planned, source, inputs, saved, device, say)
     return Evaluation(saved.images_shown, saved.images.resolution, saved.resolution, found, problems)
 

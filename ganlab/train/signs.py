@@ -21,7 +21,7 @@ from ganlab.interfaces import ImageSet, ImageShape, Stage
 from ganlab.recipe.schema import Recipe
 from ganlab.train.critics import Autocast
 from ganlab.train.division import comparing_modules
-from ganlab.train.domains import SampledReals, domains_of
+from ganlab.train.domains import inputs_of
 from ganlab.train.players import Players
 from ganlab.train.samples import sample_labels, sample_latents
 from ganlab.train.step import Gradients, Outcome
@@ -110,9 +110,7 @@ class Signs:
         network = self.players.generator
         latents = sample_latents(self.recipe.run.seed, count, network.latent_size, "signs")
         labels = sample_labels(count, self.images.label_size)
-        inputs = None
-        if self.players.system.samples_from_reals:
-            inputs = SampledReals(domains_of(self.source), stage.resolution, stage.fade, self.recipe.data.blend)
+        inputs = inputs_of(self.players.system, self.source, stage.resolution, stage.fade, self.recipe.data.blend)
         for start in range(0, count, stage.minibatch):
             part = slice(start, start + stage.minibatch)
             own_labels = None if labels is None else labels[part].to(self.device)

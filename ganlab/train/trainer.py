@@ -18,7 +18,7 @@ from ganlab.track.journal import Entry, read
 from ganlab.train import state as checkpointing
 from ganlab.train.classes import class_grid, label_names
 from ganlab.train.diagnosis import Diagnosis, diagnosed, not_finite
-from ganlab.train.domains import Inputs, SampledReals, domains_of
+from ganlab.train.domains import Inputs, inputs_of
 from ganlab.train.events import Cadence, EndTick, Position
 from ganlab.train.export import save_generator
 from ganlab.train.samples import enlarge, pictures, save_grid
@@ -138,9 +138,7 @@ class Trainer(Updates):
 
     def inputs(self, stage: Stage) -> Inputs | None:
         """The real images that samples are made from, where the system asks for them."""
-        if not self.players.system.samples_from_reals:
-            return None
-        return SampledReals(domains_of(self.source), stage.resolution, stage.fade, self.recipe.data.blend)
+        return inputs_of(self.players.system, self.source, stage.resolution, stage.fade, self.recipe.data.blend)
 
     def close(self) -> None:
         """No more images are read."""
