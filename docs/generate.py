@@ -1,6 +1,6 @@
 """Writes the pages on kinds, `docs/kind-*.md`, from the code: `python docs/generate.py`.
 
-What a component must do is read from the Protocols of `ganlab/interfaces.py`, and what is on offer from ganlab's own
+What a component must do is read from the Protocols of `ganlab/interfaces/`, and what is on offer from ganlab's own
 plugins, so that neither can be said wrongly here. tests/docs compares the files with what this would write.
 """
 
@@ -21,7 +21,7 @@ from ganlab.registry import Registry
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-NOTE = "<!-- Written by `python docs/generate.py` from ganlab/interfaces.py and plugins/; changes here are lost. -->"
+NOTE = "<!-- Written by `python docs/generate.py` from ganlab/interfaces/ and plugins/; changes here are lost. -->"
 Described = Mapping[str, Any]
 
 
@@ -67,9 +67,10 @@ def _page(kind: str, catalog: ganlab.Catalog, contract: Mapping[str, ast.ClassDe
 
 
 def _contract() -> dict[str, ast.ClassDef]:
-    """The classes of ganlab/interfaces.py by name, in their order."""
-    tree = ast.parse(inspect.getsource(interfaces))
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    """The classes of ganlab/interfaces/ by name, in their order."""
+    files = sorted(Path(inspect.getfile(interfaces)).parent.glob("*.py"))
+    nodes = [node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body]
+    return {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
 
 
 def _reached(first: str, contract: Mapping[str, ast.ClassDef]) -> list[str]:
