@@ -7,10 +7,11 @@ import io
 import os
 import shlex
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import attrs
 import click
@@ -94,7 +95,7 @@ def run(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
         if ranks > 1:
             raise GanlabError(f"--ranks {ranks}: this is one of several ranks already; leave the option out")
-        return _run_rank(asked)
+        _end_at_once(_run_rank(asked))
     if ranks > 1:
         return _run_ranks(asked, ranks)
     loaded = asked.load()
@@ -194,6 +195,17 @@ def _run_rank(asked: _Asked) -> int:
         if ranks.first:
             raise
         return 128 + signal.SIGINT
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End this process without the interpreter's own clean-up; everything has been written and closed by now.
+
+    In it a thread of a process group, gone already for Python, may still be found running by the C++ library, which
+    then aborts: a rank that has done all its work would count as lost.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _trained_by_rank(asked: _Asked, loaded: LoadedRecipe, ranks: Ranks, *, launched: bool) -> int:

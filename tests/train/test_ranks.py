@@ -24,7 +24,9 @@ GENTLE = ("run.images=200", "optimizer={name='sgd', learning_rate=0.0005}")
 """Adam without momentum turns a rounding of a tiny gradient into a whole step; this does not."""
 
 
-def start(recipe: Path, folder: Path, ranks: int, *overrides: str, torchrun: bool = False) -> subprocess.Popen[str]:
+def start(
+    recipe: Path, folder: Path, ranks: int, *overrides: str, torchrun: bool = False, plugin: Path | None = None
+) -> subprocess.Popen[str]:
     """`ganlab run` on several ranks, as a user starts it."""
     begin = ["-m", "ganlab"]
     if torchrun:
@@ -32,6 +34,7 @@ def start(recipe: Path, folder: Path, ranks: int, *overrides: str, torchrun: boo
     words = [sys.executable, *begin, "run", str(recipe), "--run-dir", str(folder), "--resume"]
     words += [] if torchrun else ["--ranks", str(ranks)]
     words += [word for override in overrides for word in ("--set", override)]
+    words += [] if plugin is None else ["--plugin", str(plugin)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(words, env=ENVIRONMENT, text=True, cwd=recipe.parent, **pipes)  # type: ignore[call-overload,no-any-return]  # a dict of keywords
 
@@ -185,6 +188,18 @@ def test_a_killed_launcher_lets_the_ranks_save_and_end(tmp_path: Path) -> None:
         status = folder.status()
     assert status is not None
     assert status.state == "interrupted"
+
+
+def test_what_fails_while_the_interpreter_ends_makes_no_rank_lost(tmp_path: Path) -> None:
+    # torch's threads have been seen to abort a process then, which had done and written everything.
+    plugin = tmp_path / "aborts.py"
+    plugin.write_text("import atexit, os\n\nif 'RANK' in os.environ:\n    atexit.register(os.abort)\n")
+    process = start(write_recipe(tmp_path, TINY), tmp_path / "two", 2, "run.images=80", plugin=plugin)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    status = RunFolder.open(tmp_path / "two").status()
+    assert status is not None
+    assert status.state == "finished"
 
 
 @pytest.mark.slow
