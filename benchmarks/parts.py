@@ -60,7 +60,7 @@ def _one_step(subject: GanlabSubject, taken: dict[str, list[float]]) -> None:
     trainer, stage, device = subject.trainer, subject.stage, subject.device
     players, recipe, shown = trainer.players, trainer.recipe, subject.images_shown
     fade = torch.full((), stage.fade, device=device) if stage.fade < 1 else None
-    level = Level(stage.resolution, fade, trainer.images.resolution // stage.resolution)
+    level = Level(stage.resolution, fade, trainer.images.resolution // stage.resolution, shown)
     context = autocast(device, recipe.run.precision)
 
     with _timed(taken, DATA, device):
@@ -74,14 +74,16 @@ def _one_step(subject: GanlabSubject, taken: dict[str, list[float]]) -> None:
     with _timed(taken, D_FORWARD, device):
         real, fake = critic(reals, "reals"), critic(fakes, "fakes")
     with _timed(taken, PENALTY, device):
-        batch = DiscriminatorPass(critic, reals, fakes, real, fake, draws.mixing_factors, labels, labels)
+        batch = DiscriminatorPass(
+            critic, reals, fakes, real, fake, draws.mixing_factors, labels, labels, level.enlargement, shown
+        )
         pair = players.pairs[0]
         values = [pair.loss.discriminator(batch), *(term.discriminator(batch) for term in pair.regularizers)]
         found = [value for value in values if value is not None]
         loss = torch.stack([value.per_sample.mean() for value in found]).sum()
     _update(trainer, "discriminator", loss, taken, D_BACKWARD, again=False)
     with _timed(taken, EMA, device):
-        average_(players.averaged, players.generator, recipe.ema.beta)
+        average_(players.averaged, players.generator, recipe.ema.keeps(shown, stage.minibatch))
     with _timed(taken, LOGGING, device):
         _log(trainer, "discriminator", loss, found, shown)
 
@@ -91,7 +93,7 @@ def _one_step(subject: GanlabSubject, taken: dict[str, list[float]]) -> None:
     with _timed(taken, GENERATOR_FORWARD, device):
         with context():
             fakes = players.generator(draws.latents, labels, resolution=stage.resolution, fade=fade).float()
-        passed = GeneratorPass(critic, fakes, critic(fakes, "fakes"), labels, reals)
+        passed = GeneratorPass(critic, fakes, critic(fakes, "fakes"), labels, reals, subject.images_shown)
         values = [pair.loss.generator(passed), *(term.generator(passed) for term in pair.regularizers)]
         found = [value for value in values if value is not None]
         loss = torch.stack([value.per_sample.mean() for value in found]).sum()

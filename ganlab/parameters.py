@@ -81,3 +81,11 @@ def out_of_range(value: Any, metadata: dict[str, Any]) -> str | None:
             limit = bound if isinstance(bound, int) else f"{bound:g}"
             return f"expected {words[name]} {limit}, got {value!r}"
     return None
+
+
+def check_together(component: Any, *names: str) -> None:
+    """Raise `ValueError`, naming the parameter, where some of these are None and others are not."""
+    unset = [name for name in names if getattr(component, name) is None]
+    if unset and len(unset) < len(names):
+        there = next(name for name in names if name not in unset)
+        raise ValueError(f"{unset[0]}: expected a value, as {there} has one")

@@ -38,6 +38,9 @@ class DiscriminatorPass(NamedTuple):
     enlargement: int = 1
     """Full resolution over the present one. The authors show every level as images of full resolution with repeated
     pixels, so their gradients with respect to images are `enlargement` times shorter than those at the level itself."""
+    images_shown: Tensor | int = 0
+    """Real images shown by the updates before this one, a 0-d int64 tensor in training: for terms whose weight changes
+    as training goes on (`ganlab.annealing`). Asking for its value on the host would stop a GPU at each update."""
 
 
 class GeneratorPass(NamedTuple):
@@ -49,6 +52,8 @@ class GeneratorPass(NamedTuple):
     fake_labels: Tensor | None
     reals: Tensor
     """The real images of the last discriminator step, for losses that compare pairs."""
+    images_shown: Tensor | int = 0
+    """As in `DiscriminatorPass`."""
 
 
 class LossValue(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from ganlab.annealing import half_cosine
 from ganlab.interfaces import Augmentation, Loss, Network, Optimizer, Regularizer, Schedule, System
 from ganlab.parameters import component, parameter
 from ganlab.recipe.tracking import TrackSettings
@@ -145,6 +146,28 @@ class EmaTable:
     """`[ema]`: the averaged generator, which is the one that is sampled."""
 
     beta: float = parameter(0.999, ge=0, lt=1, help="weight of the past at each discriminator update")
+    half_life_images: int | None = parameter(
+        None, ge=1, unit="images", help="half of the past is forgotten in so many images; goes before `beta`"
+    )
+    rampup_images: int | None = parameter(
+        None, ge=1, unit="images", help="the half-life rises from 0 to its value over the first so many images"
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.rampup_images is not None and self.half_life_images is None:
+            raise ValueError("rampup_images: expected half_life_images too, which it leads to")
+
+    def keeps(self, images_shown: int, minibatch: int) -> float:
+        """The weight of the past in an update of so many images that follows `images_shown` others.
+
+        The half-life rises along half a cosine, as in the program of Huang et al. 2024 (arXiv 2501.05441).
+        """
+        if self.half_life_images is None:
+            return self.beta
+        half_life = float(self.half_life_images)
+        if self.rampup_images is not None:
+            half_life = half_cosine(images_shown, start=0.0, end=half_life, images=self.rampup_images)
+        return float(0.5 ** (minibatch / half_life)) if half_life > 0 else 0.0
 
 
 @attrs.frozen

@@ -39,6 +39,7 @@ class _Judged(nn.Module):
             labels=labels,
             fake_labels=labels,
             enlargement=2,
+            images_shown=torch.full((), 1000, device=inputs["reals"].device),
         )
 
     def values(self, inputs: Tensors) -> dict[str, LossValue]:
@@ -50,6 +51,7 @@ class _Judged(nn.Module):
             fake=batch.fake,
             fake_labels=batch.fake_labels,
             reals=batch.reals,
+            images_shown=batch.images_shown,
         )
         found = {"discriminator": self.term.discriminator(batch), "generator": self.term.generator(generated)}
         return {player: value for player, value in found.items() if value is not None}

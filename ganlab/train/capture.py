@@ -15,9 +15,10 @@ from typing import Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
-from ganlab.recipe.schema import RunTable
+from ganlab.recipe.schema import Recipe
 from ganlab.train.gradients import Part
 from ganlab.train.ranks import Ranks
+from ganlab.train.rates import settings_at
 
 WARM_UP = 3
 """Updates that are done as usual before one is recorded: libraries choose kernels and optimizers make their state."""
@@ -141,13 +142,16 @@ class Captures:
         warnings.warn(f"run.cuda_graphs: an update cannot be captured ({reason}); going on without", stacklevel=3)
 
 
-def obstacle_to_capture(run: RunTable, ranks: Ranks) -> str | None:
+def obstacle_to_capture(recipe: Recipe, ranks: Ranks) -> str | None:
     """Why a run's updates cannot be captured, in words, but for what its optimizer has to say; None if nothing is."""
+    run = recipe.run
     obstacles = {
         "there are several ranks": ranks.several,
         "run.micro_batches is not 1": run.micro_batches > 1,
         "run.compile is true": run.compile,
         "float16 scales its losses": run.precision == "float16",
+        "ema.rampup_images is set": recipe.ema.rampup_images is not None,
+        "the optimizer's settings change": settings_at(recipe.optimizer, 0) is not None,
     }
     return next((reason for reason, holds in obstacles.items() if holds), None)
 

@@ -24,6 +24,8 @@ class Level(NamedTuple):
     fade: Tensor | None
     enlargement: int = 1
     """Full resolution over this one."""
+    images_shown: Tensor | int = 0
+    """By the updates before this one; a 0-d int64 tensor."""
 
     def enlargement_of(self, images: Tensor) -> int:
         """Full resolution over that of images, which a system may have at several resolutions at once."""

@@ -76,7 +76,8 @@ class Rehearsal:
         labels = torch.empty(minibatch, images.label_size, device=device) if images.label_size else None
         draws = hollow_draws(players, stage.resolution, minibatch, device)
         fade = torch.empty((), device=device) if faded else None
-        level = Level(stage.resolution, fade, images.resolution // stage.resolution)
+        shown = torch.empty((), dtype=torch.int64, device=device)
+        level = Level(stage.resolution, fade, images.resolution // stage.resolution, shown)
         context = autocast(device, recipe.run.precision)
         if recipe.updates.together:
             yield from joint_step(players, reals, labels, draws, level, context)

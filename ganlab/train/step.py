@@ -195,6 +195,7 @@ def _judge(
             labels=labels,
             fake_labels=labels,
             enlargement=level.enlargement_of(reals),
+            images_shown=level.images_shown,
         )
         terms = [pair.loss.discriminator(batch)]
         terms += [value for term in pair.regularizers if (value := term.discriminator(batch)) is not None]
@@ -217,7 +218,14 @@ def _persuade(
         own = draws.of(pair.name)
         reals, fakes = augmented(pair, play.matches[pair.name], own)
         critic = make_critic(pair, own.noise, level, autocast, loss_scale)
-        batch = GeneratorPass(critic=critic, fakes=fakes, fake=critic(fakes, "fakes"), fake_labels=labels, reals=reals)
+        batch = GeneratorPass(
+            critic=critic,
+            fakes=fakes,
+            fake=critic(fakes, "fakes"),
+            fake_labels=labels,
+            reals=reals,
+            images_shown=level.images_shown,
+        )
         terms = [pair.loss.generator(batch)]
         terms += [value for term in pair.regularizers if (value := term.generator(batch)) is not None]
         values.append(_sum(terms))

@@ -22,6 +22,7 @@ from ganlab.train.draws import Draws, draw_pairs, on_device
 from ganlab.train.gradients import Part, WholeMinibatch
 from ganlab.train.players import Players
 from ganlab.train.ranks import ALONE, Ranks
+from ganlab.train.rates import give_rates, give_settings, settings_at
 from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales, unchanged_where
 from ganlab.train.sharing import Sharing
 from ganlab.train.signs import is_due, tallied, with_norm
@@ -69,6 +70,7 @@ class Updates:
     _batch_began: int = attrs.field(init=False, default=0)
     _stage: Stage | None = attrs.field(init=False, default=None)
     _fade: Tensor = attrs.field(init=False)
+    _shown: Tensor = attrs.field(init=False)
     _fading: frozenset[int] = attrs.field(init=False)
     _reals: Tensor | None = attrs.field(init=False, default=None)
     _autocast: Autocast = attrs.field(init=False)
@@ -93,29 +95,29 @@ class Updates:
         if self.sharing.divides:
             self.supply.rows_of = self.sharing.rows_of
         self._fade = torch.ones((), device=self.device)
+        self._shown = torch.zeros((), dtype=torch.int64, device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
         self._average = Average(self.players.averaged, self.players.generator)
         self._fading = fading_levels(self.schedule, self.recipe.run.images) if self.recipe.run.compile else frozenset()
         self._passes = compiled_passes() if self.recipe.run.compile else plain_passes()
         self.scaling = loss_scales(self.recipe.run.precision, self.device)
 
-    def enter(self, stage: Stage) -> None:
-        """Take over a stage's fade and learning rates."""
+    def enter(self, stage: Stage, images_shown: int) -> None:
+        """Take over how many images have been shown, and a stage's fade and learning rates."""
+        self._shown.fill_(images_shown)
+        give_settings(self.optimizers, settings_at(self.recipe.optimizer, images_shown))
         if stage is self._stage:
             return
         self._stage = stage
         self._fade.fill_(stage.fade)
         self.sharing.enter(stage.minibatch)
-        rates = {"generator": stage.generator_learning_rate, "discriminator": stage.discriminator_learning_rate}
-        for name, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = rates[name]
+        give_rates(self.optimizers, stage)
         if self._captures is not None:
             self._captures.enter((stage.resolution, stage.minibatch, stage.fade < 1))
 
     def capture(self, recorder: Recorder) -> str | None:
         """Have updates recorded and replayed from now on; returns None, or in words why that cannot be."""
-        obstacle = obstacle_to_capture(self.recipe.run, self.ranks)
+        obstacle = obstacle_to_capture(self.recipe, self.ranks)
         if obstacle is not None:
             return obstacle
         able = {name: it for name, it in self.optimizers.items() if isinstance(it, Capturable) and it.capturable()}
@@ -132,7 +134,7 @@ class Updates:
 
     def update_discriminator(self, stage: Stage, images_shown: int) -> None:
         """One discriminator update, and one step of the averaged generator (before the generator's own update)."""
-        self.enter(stage)
+        self.enter(stage, images_shown)
         reals, labels = self._next_reals(stage, images_shown)
         self._before_update("discriminator")
         share = Part(reals, labels, self._draws("discriminator", stage, images_shown))
@@ -148,7 +150,7 @@ class Updates:
 
     def update_generator(self, stage: Stage, images_shown: int) -> None:
         """One generator update against the discriminator as it now is."""
-        self.enter(stage)
+        self.enter(stage, images_shown)
         self._before_update("generator")
         draws = self._draws("generator", stage, images_shown)
         assert self._reals is not None, "a discriminator update comes first"
@@ -163,7 +165,7 @@ class Updates:
 
     def update_together(self, stage: Stage, images_shown: int) -> None:
         """Both updates from one pass."""
-        self.enter(stage)
+        self.enter(stage, images_shown)
         reals, labels = self._next_reals(stage, images_shown)
         self._before_update("discriminator")
         self._before_update("generator")
@@ -183,7 +185,8 @@ class Updates:
     def _level(self, stage: Stage) -> Level:
         # Compiled, a level is one graph from its first image to its last, with a fade that becomes 1 in the end.
         alone = stage.resolution not in self._fading if self.recipe.run.compile else stage.fade >= 1
-        return Level(stage.resolution, None if alone else self._fade, self.images.resolution // stage.resolution)
+        enlargement = self.images.resolution // stage.resolution
+        return Level(stage.resolution, None if alone else self._fade, enlargement, self._shown)
 
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
         self._batch_began = images_shown
@@ -303,7 +306,7 @@ class Updates:
                 if pair.augmentation is not None:
                     pair.augmentation.observe(report, self._stage.minibatch)
             pair.loss.constrain(pair.discriminator)
-        self._average.follow(self.recipe.ema.beta)
+        self._average.follow(self.recipe.ema.keeps(self._batch_began, self._stage.minibatch))
 
     @torch.no_grad()
     def _before_update(self, player: str) -> None:

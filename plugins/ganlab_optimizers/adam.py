@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 import ganlab
+from ganlab.annealing import half_cosine
+from ganlab.parameters import check_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,12 +33,19 @@ class Adam:
     learning_rate: float = ganlab.parameter(0.001, ge=0, help="step size; a schedule may override it")
     beta1: float = ganlab.parameter(0.0, ge=0, lt=1, help="what the average of gradients keeps at each update")
     beta2: float = ganlab.parameter(0.99, ge=0, lt=1, help="what the average of squared gradients keeps at each update")
+    beta2_end: float | None = ganlab.parameter(None, ge=0, lt=1, help="what beta2 comes to along half a cosine")
+    beta2_images: int | None = ganlab.parameter(
+        None, ge=1, unit="images", help="images shown until `beta2_end` is reached"
+    )
     epsilon: float = ganlab.parameter(1e-8, gt=0, help="keeps the division finite where gradients vanish")
     epsilon_placement: Literal["authors", "corrected"] = ganlab.parameter(
         "authors",
         choices=("authors", "corrected"),
         help="epsilon beside the root before bias correction, or after it (PyTorch)",
     )
+
+    def __attrs_post_init__(self) -> None:
+        check_together(self, "beta2_end", "beta2_images")
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimizer; `state.clear()` starts it afresh, and t with it. Raises `ValueError` for no parameters."""
@@ -49,3 +58,13 @@ class Adam:
             epsilon=self.epsilon,
             authors_epsilon=self.epsilon_placement == "authors",
         )
+
+    def settings_at(self, images_shown: int) -> dict[str, tuple[float, float]] | None:
+        """Both betas when so many images have been shown, or None where they never change.
+
+        Bias is corrected as if beta2 had always been what it is now, as PyTorch does.
+        """
+        if self.beta2_end is None or self.beta2_images is None:
+            return None
+        beta2 = half_cosine(images_shown, start=self.beta2, end=self.beta2_end, images=self.beta2_images)
+        return {"betas": (self.beta1, beta2)}

@@ -11,8 +11,9 @@ from typing import Any
 
 import attrs
 
+from ganlab.annealing import half_cosine
 from ganlab.interfaces import Stage
-from ganlab.parameters import parameter
+from ganlab.parameters import check_together, parameter
 
 
 def is_resolution(value: int) -> bool:
@@ -81,6 +82,10 @@ class Settings:
     rampdown_images: int = parameter(
         0, help="Learning rates fall to zero, linearly, over the last so many images.", unit="images", ge=0
     )
+    decay_images: int | None = parameter(
+        None, help="Learning rates follow half a cosine over the first so many images.", unit="images", ge=1
+    )
+    decay_to: float | None = parameter(None, help="Part of the learning rates that half a cosine ends at.", ge=0, le=1)
     tick_images: int = parameter(20_000, help="Images shown between two reports.", unit="images", ge=1)
     ticks: Mapping[int, int] = parameter(
         {}, help="Images between two reports by resolution, where not `tick_images`.", check=table_of("a tick")
@@ -90,7 +95,8 @@ class Settings:
     )
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a minibatch that leaves devices without images."""
+        """Refuse a minibatch that leaves devices without images, and half of a decay."""
+        check_together(self, "decay_images", "decay_to")
         smallest = min([self.minibatch, *self.minibatches.values()])
         if smallest < self.devices:
             raise ValueError(f"devices: a minibatch of {smallest} cannot be shared by {self.devices} devices")
@@ -107,10 +113,15 @@ class Settings:
         return divisible if limit is None else min(divisible, limit * self.devices)
 
     def learning_rate_factor(self, images_shown: int, total_images: int) -> float:
-        """Ramp-up times ramp-down; `images_shown` runs over [0, total_images]. Source: the Theano program."""
+        """Ramp-up times decay times ramp-down; `images_shown` runs over [0, total_images].
+
+        Source: the Theano program; the decay is that of Huang et al. 2024 (arXiv 2501.05441).
+        """
         factor = 1.0
         if images_shown < self.rampup_images:
             factor *= math.exp(-5.0 * (1.0 - images_shown / self.rampup_images) ** 2)
+        if self.decay_images is not None and self.decay_to is not None:
+            factor *= half_cosine(images_shown, start=1.0, end=self.decay_to, images=self.decay_images)
         if self.rampdown_images and images_shown >= total_images - self.rampdown_images:
             factor *= (total_images - images_shown) / self.rampdown_images
         return factor

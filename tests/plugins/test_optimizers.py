@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -158,6 +159,25 @@ def test_the_corrected_placement_is_pytorchs_adam() -> None:
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
         for a, b in zip(ours, plain, strict=True):
             torch.testing.assert_close(a, b)
+
+
+def test_beta2_that_changes_is_pytorchs_adam_given_it_by_hand() -> None:
+    ours, theirs = some_parameters(), some_parameters()
+    component = Adam(beta1=0.0, beta2=0.9, beta2_end=0.99, beta2_images=60, epsilon_placement="corrected")
+    optimizer, reference = component.build(ours), torch.optim.Adam(theirs, lr=0.001, betas=(0.0, 0.9), fused=True)
+    for step in range(8):
+        settings = component.settings_at(10 * step)
+        assert settings is not None
+        optimizer.param_groups[0].update(settings)
+        beta2 = 0.99 - 0.09 * (1 + math.cos(math.pi * min(step / 6, 1))) / 2
+        reference.param_groups[0]["betas"] = (0.0, beta2)
+        update(optimizer, ours, list(gradients(step)))
+        update(reference, theirs, list(gradients(step)))
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b)
+    assert Adam().settings_at(0) is None
+    with pytest.raises(ValueError, match="beta2_images: expected a value, as beta2_end has one"):
+        Adam(beta2_end=0.99)
 
 
 def test_the_placements_differ_where_gradients_are_small() -> None:

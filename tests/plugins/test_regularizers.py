@@ -35,6 +35,18 @@ def test_gradient_penalties_equal_autograd_to_second_order(component: R1 | R2, o
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("kind", [R1, R2])
+def test_gamma_follows_half_a_cosine_where_that_is_asked_for(kind: type[R1 | R2]) -> None:
+    batch = discriminator_pass(SmallCritic())
+    plain = kind(gamma=1.0).build().discriminator(batch).per_sample
+    falling = kind(gamma=2.0, gamma_end=0.2, gamma_images=100).build()
+    for shown, gamma in ((0, 2.0), (50, 1.1), (100, 0.2), (900, 0.2)):
+        value = falling.discriminator(batch._replace(images_shown=torch.tensor(shown)))
+        torch.testing.assert_close(value.per_sample, gamma * plain)
+    with pytest.raises(ValueError, match="gamma_images: expected a value, as gamma_end has one"):
+        kind(gamma_end=0.2)
+
+
 @pytest.mark.parametrize("component", [R1(), R2()])
 def test_gradient_penalties_leave_the_generator_alone(component: R1 | R2) -> None:
     assert component.build().generator(generated(discriminator_pass(SmallCritic()))) is None

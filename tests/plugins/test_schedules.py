@@ -124,9 +124,22 @@ def test_learning_rates_ramp_up_and_down() -> None:
     assert schedule.at(975).discriminator_learning_rate == 1.0
 
 
+def test_learning_rates_decay_along_half_a_cosine() -> None:
+    schedule = build(Fixed(decay_images=400, decay_to=0.25, rampdown_images=500), total_images=1000, rate=2.0)
+    rates = {n: schedule.at(n).generator_learning_rate for n in (0, 100, 200, 400, 500, 750)}
+    assert rates[0] == 2.0
+    assert rates[100] == pytest.approx(2 * (0.25 + 0.375 * (1 + math.sqrt(0.5))))
+    assert rates[200] == pytest.approx(2 * 0.625)
+    assert rates[400] == pytest.approx(0.5)
+    assert rates[500] == pytest.approx(0.5)
+    assert rates[750] == pytest.approx(0.25), "the ramp-down comes on top"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"decay_images": 100}, "decay_to: expected a value, as decay_images has one"),
+        ({"decay_to": 0.5}, "decay_images: expected a value, as decay_to has one"),
         ({"minibatch": 0}, "at least 1"),
         ({"minibatches": {16: 0}}, "more than 0 at resolution 16"),
         ({"minibatches": {12: 4}}, "powers of two"),

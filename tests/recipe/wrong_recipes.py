@@ -301,6 +301,18 @@ DISAGREEMENTS = [
         "set labels = true in [data]",
     ),
     Wrong(
+        "half of a decay",
+        '[[regularizers]]  # <-\nname = "r1"\ngamma_end = 0.2',
+        "regularizers.0.gamma_images",
+        "expected a value, as gamma_end has one",
+    ),
+    Wrong(
+        "a rise to nothing",
+        "[ema]\nrampup_images = 100  # <-",
+        "ema.rampup_images",
+        "expected half_life_images too",
+    ),
+    Wrong(
         "a start above the end",
         "[schedule]\ninitial_resolution = 16  # <-",
         "schedule.initial_resolution",
@@ -407,7 +419,7 @@ DISAGREEMENTS = [
         "a term's key",
         '[[regularizers]]\nname = "r1"\nweight = 3  # <-',
         "regularizers.0.weight",
-        "(allowed: name, gamma)",
+        "(allowed: name, gamma, gamma_end, gamma_images)",
     ),
 ]
 

@@ -136,8 +136,20 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         ("updates.together=true", "discriminator.noise=multiplicative-noise", "loss=lsgan"),
         ("updates.discriminator_steps=2", "updates.clear_optimizer=false", "optimizer.beta1=0.5"),
         ("discriminator.weight_scaling=spectral", *LABELLED),
+        (
+            "regularizers=[{name='r1', gamma=9.0, gamma_end=1.0, gamma_images=150}]",
+            "ema.half_life_images=40",
+            "schedule.decay_images=150",
+            "schedule.decay_to=0.1",
+        ),
     ],
-    ids=["in turn", "together, with noise that adapts", "several steps, moments kept", "power iteration, labels"],
+    ids=[
+        "in turn",
+        "together, with noise that adapts",
+        "several steps, moments kept",
+        "power iteration, labels",
+        "a penalty and rates that follow a cosine",
+    ],
 )
 def test_captured_training_has_the_bits_of_plain_training(
     tmp_path: Path, captured: Callable[..., Any], overrides: tuple[str, ...]
@@ -220,16 +232,18 @@ def test_graphs_do_not_outlive_what_they_were_recorded_for(tmp_path: Path) -> No
         ("run.micro_batches=2", "run.micro_batches is not 1"),
         ("run.compile=true", "run.compile is true"),
         ("run.precision=float16", "float16 scales its losses"),
+        ("ema={half_life_images=40, rampup_images=80}", "ema.rampup_images is set"),
+        ("optimizer={beta2_end=0.9, beta2_images=80}", "the optimizer's settings change"),
     ],
 )
 def test_what_a_run_cannot_have_captured_is_said(tmp_path: Path, override: str, reason: str) -> None:
-    assert obstacle_to_capture(tiny(tmp_path, override).recipe.run, ALONE) == reason
+    assert obstacle_to_capture(tiny(tmp_path, override).recipe, ALONE) == reason
 
 
 def test_several_ranks_are_an_obstacle(tmp_path: Path) -> None:
-    run = tiny(tmp_path).recipe.run
-    assert obstacle_to_capture(run, Ranks(rank=1, size=2)) == "there are several ranks"
-    assert obstacle_to_capture(run, ALONE) is None
+    recipe = tiny(tmp_path).recipe
+    assert obstacle_to_capture(recipe, Ranks(rank=1, size=2)) == "there are several ranks"
+    assert obstacle_to_capture(recipe, ALONE) is None
 
 
 @pytest.mark.parametrize("override", ["optimizer=sgd", "optimizer.epsilon_placement=corrected"])

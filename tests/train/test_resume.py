@@ -37,9 +37,12 @@ def test_stopping_changes_nothing(tmp_path: Path, stops: list[int]) -> None:
         ("schedule.name=fade-first", "schedule.fade_images=60", "schedule.stabilize_images=60", "schedule.minibatch=8"),
         ("generator.normalization=batch", "discriminator.weight_scaling=spectral", "run.precision=bfloat16"),
         ("optimizer={name='rmsprop', learning_rate=0.0005}", "loss=wgan"),
+        ("regularizers=[{name='r1', gamma=9.0, gamma_end=1.0, gamma_images=200}]", "optimizer.beta2_end=0.9",
+         "optimizer.beta2_images=200", "schedule.decay_images=200", "schedule.decay_to=0.1",
+         "ema={half_life_images=40, rampup_images=200}", "updates.clear_optimizer=false"),
     ],
     ids=["noise state", "together", "several steps, moments kept", "settings each 4 steps", "fade first",
-         "batch statistics and power iteration", "other optimizer"],
+         "batch statistics and power iteration", "other optimizer", "all that follows a cosine"],
 )  # fmt: skip
 def test_every_kind_of_state_survives(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     loaded = tiny(tmp_path, "run.images=260", *overrides)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, DiscriminatorPass, GeneratorPass, LossValue
@@ -11,20 +11,23 @@ from ganlab_losses.built.gradients import full_precision, score_gradients, squar
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ganlab_losses.regularizers import SquaredGradient
+
 
 class SquaredGradientPenalty:
     """R1 or R2; see `ganlab_losses.regularizers`."""
 
-    def __init__(self, *, gamma: float, on: Literal["reals", "fakes"]) -> None:
-        self.gamma = gamma
-        self.on = on
+    def __init__(self, penalty: SquaredGradient) -> None:
+        self.penalty = penalty
+        self.on = penalty.on
 
     def discriminator(self, batch: DiscriminatorPass) -> LossValue:
         """The penalty of each sample, `[N]`."""
         images = batch.reals if self.on == "reals" else batch.fakes
         gradients, _ = score_gradients(batch.critic, images, self.on)
         squares = squared_norms(gradients)
-        return LossValue(squares * (self.gamma / 2), {f"squared_gradient_norm/{self.on}": squares.detach()})
+        half = self.penalty.weight_at(batch.images_shown) / 2
+        return LossValue(squares * half, {f"squared_gradient_norm/{self.on}": squares.detach()})
 
     def generator(self, batch: GeneratorPass) -> None:
         """Nothing: the term is the discriminator's alone."""
