@@ -87,7 +87,9 @@ class AdversarialLoss(Protocol):
         ...
 
     def observe(self, loss: Tensor, batch_scores: Mapping[str, Tensor]) -> None:
-        """Called without gradients after each discriminator update with its mean loss and what was reported."""
+        """Called without gradients after each discriminator update with its mean loss and what was reported: the place
+        to change buffers, in place.
+        """
         ...
 
     def constrain(self, discriminator: nn.Module) -> None:
@@ -105,7 +107,11 @@ class Regularizer(Protocol):
 
 
 class BuiltRegularizer(Protocol):
-    """A built regularizer; either method may return None where it adds nothing. State goes into buffers of a module."""
+    """A built regularizer; either method may return None where it adds nothing.
+
+    State goes into buffers of a module, which a method `observe`, called as that of `AdversarialLoss`, may change in
+    place.
+    """
 
     def discriminator(self, batch: DiscriminatorPass) -> LossValue | None: ...
     def generator(self, batch: GeneratorPass) -> LossValue | None: ...

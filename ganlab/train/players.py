@@ -54,10 +54,17 @@ class Pair:
     """A `ganlab.interfaces.BuiltAugmentation`, or None."""
     joins_passes: bool = attrs.field()
     """Whether the discriminator takes reals and fakes in one call; see `ganlab.interfaces.Discriminator`."""
+    observers: Sequence[Callable[[Tensor, Mapping[str, Tensor]], None]] = attrs.field(init=False)
+    """Of the loss and of those regularizers that have one; see `ganlab.interfaces.AdversarialLoss.observe`."""
 
     @joins_passes.default
     def _ask(self) -> bool:
         return bool(getattr(self.discriminator, "joins_passes", False))
+
+    @observers.default
+    def _look_up(self) -> Sequence[Callable[[Tensor, Mapping[str, Tensor]], None]]:
+        asked = [self.loss.observe, *(getattr(term, "observe", None) for term in self.regularizers)]
+        return [observe for observe in asked if observe is not None]
 
     def named(self, value: str) -> str:
         """The name that a value of this pair has in the journal."""

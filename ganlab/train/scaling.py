@@ -136,6 +136,6 @@ def changed_by(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def buffers_of(pair: Pair) -> list[Tensor]:
-    """What a pair's loss and augmentation may change when they observe a step."""
-    parts = (pair.loss, pair.augmentation)
+    """What a pair's loss, regularizers and augmentation may change when they observe a step."""
+    parts = pair.parts().values()
     return [buffer for part in parts if isinstance(part, nn.Module) for buffer in part.buffers()]

@@ -302,7 +302,8 @@ class Updates:
                 beginning = pair.named("")
                 report = {k.removeprefix(beginning): v for k, v in report.items() if k.startswith(beginning)}
             with unchanged_where(left_out, partial(buffers_of, pair)):
-                pair.loss.observe(report["loss"] if pair.name else outcome.loss, report)
+                for observe in pair.observers:
+                    observe(report["loss"] if pair.name else outcome.loss, report)
                 if pair.augmentation is not None:
                     pair.augmentation.observe(report, self._stage.minibatch)
             pair.loss.constrain(pair.discriminator)

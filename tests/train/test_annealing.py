@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -10,13 +11,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab.annealing import half_cosine
-from ganlab.interfaces import DiscriminatorPass, GeneratorPass
+from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
 from ganlab.recipe.schema import EmaTable
 from ganlab.track.folder import RunFolder
 from ganlab.train.prepare import prepare
+from ganlab.train.scaling import buffers_of
 
 from .tiny import quiet, tiny
 
@@ -92,6 +94,40 @@ def test_losses_and_regularizers_are_told_the_images_shown_before_an_update(
         trainer.update_generator(stage, 24)
     trainer.feed.close()
     assert watching.seen == expected
+
+
+class Counting(nn.Module):
+    """A regularizer that counts the updates it is told of and weighs its term by them."""
+
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+
+    def discriminator(self, batch: DiscriminatorPass) -> LossValue:
+        return LossValue(self.count * batch.real.scores, {"counted": self.count})
+
+    def generator(self, batch: GeneratorPass) -> None:
+        """Nothing for the generator."""
+
+    def observe(self, loss: Tensor, batch_scores: Mapping[str, Tensor]) -> None:
+        assert batch_scores["counted"] == self.count
+        assert loss.shape == ()
+        self.count += 1
+
+
+def test_a_regularizer_observes_updates_as_a_loss_does_and_what_it_keeps_is_saved(tmp_path: Path) -> None:
+    trainer = prepare(tiny(tmp_path), RunFolder.create(tmp_path / "run"), fresh=True, say=quiet)
+    (pair,) = trainer.players.pairs
+    pair = attrs.evolve(pair, regularizers=[Counting()])
+    trainer.players = attrs.evolve(trainer.players, pairs=[pair])
+    for shown in (0, 8, 16):
+        trainer.update_discriminator(trainer.schedule.at(shown), shown)
+        trainer.update_generator(trainer.schedule.at(shown), shown + 8)
+    trainer.feed.close()
+    assert trainer.players.modules()["regularizer0"].state_dict()["count"] == 3
+    assert any(buffer is pair.regularizers[0].count for buffer in buffers_of(pair)), "an overflow takes it back"
 
 
 def test_beta2_follows_the_images_shown_in_both_optimizers(tmp_path: Path) -> None:
