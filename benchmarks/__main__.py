@@ -149,6 +149,19 @@ def start(recipe: Path, settings: tuple[str, ...], rounds: int) -> None:
 
 
 @main.command()
+@click.argument("recipe", default=str(PGGAN), type=click.Path(path_type=Path))
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the recipe (repeatable).")
+@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(min=0), help="Of each plan.")
+def planned(recipe: Path, settings: tuple[str, ...], seconds: float) -> None:
+    """The time that `ganlab plan` tells, before and after a run, against that of the run."""
+    from benchmarks.planned import planned_and_taken
+
+    found = planned_and_taken(recipe, ("track.mlflow=false", "metrics=[]", *settings), seconds=seconds)
+    click.echo(f"planned before {found.before:.1f} s, taken {found.taken:.1f} s, planned after {found.after:.1f} s")
+    click.echo(f"planned is {found.ratio:.2f} of taken")
+
+
+@main.command()
 @click.option("--plugins", default=50, show_default=True, type=click.IntRange(min=1), help="Installed plugins.")
 @click.option("--broken", default=10, show_default=True, type=click.IntRange(min=0), help="Broken ones among them.")
 @_rounds(9)

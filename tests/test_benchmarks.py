@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_two_commits_data_and_the_start_are_measured() -> None:
     assert "times as fast as A" in benchmarks("compare", *case, "--rounds", 2, "--a-commit", "HEAD")
     assert "png, not cached" in benchmarks("data", *case, "--rounds", 2, "--count", 16, "--format", "png")
     assert "to the end of the first step" in benchmarks("start", "--rounds", 1, "--set", "track.mlflow=false")
+
+
+def test_a_plan_is_compared_with_its_run() -> None:
+    sizes = ("generator.widths=[8,8,8]", "discriminator.widths=[8,8,8]", "run.images=200", "track.samples=4")
+    said = benchmarks("planned", "--seconds", 1, *(word for size in sizes for word in ("--set", size)))
+    seconds = [float(word) for word in re.findall(r"(?:planned before|taken|planned after) ([0-9.]+) s", said)]
+    assert len(seconds) == 3
+    assert all(value > 0 for value in seconds)
+    assert float(said.split()[-3]) == pytest.approx((seconds[0] + seconds[2]) / 2 / seconds[1], rel=0.2, abs=0.02)
 
 
 def test_a_spread_is_the_median_with_its_quartiles() -> None:
