@@ -154,6 +154,10 @@ def start(recipe: Path, settings: tuple[str, ...], rounds: int) -> None:
 @click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(min=0), help="Of each plan.")
 def planned(recipe: Path, settings: tuple[str, ...], seconds: float) -> None:
     """The time that `ganlab plan` tells, before and after a run, against that of the run."""
+    from ganlab.cli.threads import spin_briefly
+
+    spin_briefly()
+
     from benchmarks.planned import planned_and_taken
 
     found = planned_and_taken(recipe, ("track.mlflow=false", "metrics=[]", *settings), seconds=seconds)
