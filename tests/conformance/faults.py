@@ -220,6 +220,20 @@ FAULTS = [
     ),
     Fault(
         "normalization",
+        "state",
+        'self.register_buffer("running", torch.ones(()))',
+        "self.running = torch.ones(())",
+        "saved and restored, it gives other outputs in evaluation mode: x",
+    ),
+    Fault(
+        "normalization",
+        "state",
+        "self.running.lerp_(mean, 0.1)",
+        "self.running = self.running.lerp(mean, 0.1)",
+        "an update replaces running by another tensor",
+    ),
+    Fault(
+        "normalization",
         "bfloat16",
         ".rsqrt().to(x.dtype)",
         ".rsqrt().float() * x.float() ** 0",
@@ -266,8 +280,22 @@ FAULTS = [
         "loss",
         "finite gradients",
         "-batch.fake.scores)",
-        "-torch.log(torch.sigmoid(batch.fake.scores * 200)))",
-        "NaN or infinite",
+        "-torch.log(torch.sigmoid(batch.fake.scores)))",
+        "for scores of 100 and -100: gradient of 'generator's loss': 1 of 1 values are NaN or infinite",
+    ),
+    Fault(
+        "loss",
+        "finite gradients",
+        "-batch.fake.scores)",
+        "-torch.log(1 - torch.sigmoid(batch.fake.scores)))",
+        "for scores of 20 and -20: gradient of 'generator's loss'",
+    ),
+    Fault(
+        "loss",
+        "state",
+        "self.margin.lerp_(loss, 0.1)",
+        "self.margin = self.margin.lerp(loss, 0.1)",
+        "an update replaces term.margin by another tensor",
     ),
     Fault(
         "loss",
@@ -298,6 +326,13 @@ FAULTS = [
         "differs from that of its halves",
     ),
     Fault(
+        "loss",
+        "constraint",
+        "parameter.clamp_(-5, 5)",
+        "parameter.data = parameter.data.clamp(-5, 5)",
+        "constrain() replaces features, head by another tensor",
+    ),
+    Fault(
         "loss", "constraint", "parameter.clamp_(-5, 5)", "parameter.mul_(float('nan'))", "after constrain(), the weight"
     ),
     Fault(
@@ -319,6 +354,13 @@ FAULTS = [
         "state",
         "return LossValue(self.weight * batch",
         "self.weight *= 1.1\n        return LossValue(self.weight * batch",
+        "saved and restored, it gives other outputs",
+    ),
+    Fault(
+        "regularizer",
+        "state",
+        "    def generator(",
+        "    def observe(self, loss, report):\n        self.weight = self.weight + loss\n\n    def generator(",
         "saved and restored, it gives other outputs",
     ),
     Fault(
@@ -421,6 +463,20 @@ FAULTS = [
     Fault("augmentation", "shapes", "return images + self", "return images[:, :, 1:] + self", "becomes [8, 3, 3, 4]"),
     Fault(
         "augmentation", "samples", "return images + self", "return images - images.mean() + self", "depends on sample 0"
+    ),
+    Fault(
+        "augmentation",
+        "samples",
+        "(uniform[:, :, None, None] - 0.5)",
+        "(uniform.mean() - 0.5)",
+        "the output 'images' of sample 1 depends on sample 0",
+    ),
+    Fault(
+        "augmentation",
+        "state",
+        'self.strength.lerp_(report["signs/real"], 0.1)',
+        'self.strength = self.strength.lerp(report["signs/real"], 0.1)',
+        "an update replaces strength by another tensor",
     ),
     Fault(
         "augmentation",
