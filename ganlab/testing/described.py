@@ -20,7 +20,8 @@ from ganlab.testing.subject import Subject, shown
 HEAVY = ("torch", "mlflow")
 
 
-def _loads(subject: Subject) -> None:
+def loads(subject: Subject) -> None:
+    """It is a class with a `build`."""
     cls = subject.cls
     expect(callable(getattr(cls, "build", None)), f"{cls.__qualname__} has no method build()", "add build(...)")
 
@@ -74,7 +75,7 @@ def _toml(subject: Subject) -> None:
             try:
                 made = subject.create(table)
             except Broken as error:
-                raise NotApplicable(f"it cannot be made: {error}") from error
+                raise NotApplicable(f"it cannot be made: {error}") from None
             written = _written(subject, made)
             again = subject.catalog.create(subject.entry.kind, tomllib.loads(written))
             changed = [
@@ -147,7 +148,7 @@ DESCRIBED = (
         "loads",
         "its target can be imported, and is a class made by attrs with a `build`",
         "register 'package.module:Class' of a class decorated with @attrs.frozen that can be imported",
-        _loads,
+        loads,
         of_class=True,
     ),
     Contract(

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganlab.testing.contract import Broken, NotApplicable, expect, told
+from ganlab.testing.contract import Broken, NotApplicable, expect
+from ganlab.testing.raised import told
 from ganlab.testing.randomness import no_draws
 from ganlab.testing.tensors import (
     addresses,
@@ -23,6 +24,8 @@ from ganlab.testing.tensors import (
     state_of,
 )
 from ganlab.testing.use import Use, leaves
+
+DEVICES = "make tensors on the device of what is given (device=x.device, x.new_zeros, or a buffer), and use no .item()"
 
 
 def unchanged(use: Use) -> None:
@@ -66,7 +69,7 @@ def state(use: Use) -> None:
         try:
             restored.load_state_dict(state_of(thing))
         except RuntimeError as error:
-            raise Broken(f"its state does not load into a new one: {told(error)}") from error
+            raise Broken("its state does not load into a new one", error=error) from None
     saved = (
         "saved and restored"
         if isinstance(thing, nn.Module)
@@ -147,8 +150,7 @@ def compiles(use: Use) -> None:
         compiled = torch.compile(lambda inputs: dict(use.call(thing, inputs)), backend="eager", fullgraph=True)
         outputs = compiled(given)
     except Exception as error:
-        expect(False, f"torch.compile gives up: {_reason(error)}")
-        raise
+        raise Broken(f"torch.compile gives up: {_reason(error)}") from None
     finally:
         torch._dynamo.reset()
     for name, value in outputs.items():
@@ -158,15 +160,15 @@ def compiles(use: Use) -> None:
 
 def devices(use: Use) -> None:
     """It works where its weights and inputs are."""
+    use.call(use.fresh(), leaves(use, use.inputs))  # what it raises here has nothing to do with devices
     thing = on_meta(use.fresh())
     try:
         with autocast_on_meta():
             outputs = use.call(thing, leaves(use, on_meta(use.inputs)))
     except NotImplementedError as error:
-        raise NotApplicable(f"torch cannot tell without a device: {told(error)}") from error
+        raise NotApplicable(f"torch cannot tell without a device: {told(error)}") from None
     except RuntimeError as error:
-        expect(False, f"moved to another device, it fails: {told(error)}")
-        raise
+        raise Broken("moved to another device, it fails", DEVICES, error) from None
     for name, value in outputs.items():
         expect(value.is_meta, f"moved to another device, it returns '{name}' on the {value.device}")
 

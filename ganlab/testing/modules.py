@@ -82,7 +82,7 @@ _ALL: tuple[tuple[str, str, str, Callable[[Use], None]], ...] = (
     (
         "devices",
         "moved to another device it works there: tensors without content show it",
-        "make tensors on the device of what is given (device=x.device, x.new_zeros, or a buffer), and use no .item()",
+        forwards.DEVICES,
         forwards.devices,
     ),
     (

@@ -202,6 +202,13 @@ FAULTS = [
         "depends on sample 0",
     ),
     Fault("layer", "samples", "    exchange = None\n", "", "no attribute `exchange`"),
+    Fault(
+        "layer",
+        "shapes",
+        "self.weight = nn.Parameter(torch.ones(channels))",
+        "self.weight = nn.Parameter(torch.ones({}['channels']))",
+        "Gate.build(channels=8) raised KeyError: 'channels' (",
+    ),
     # -- normalizations and weight scalings
     Fault("normalization", "shapes", "return x * (mean", "return torch.cat([x, x]) * (mean", "the shape [16, 8, 4, 4]"),
     Fault(

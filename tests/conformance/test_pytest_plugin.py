@@ -42,6 +42,8 @@ def test_settings_name_the_distributions_whose_components_are_gone_through(proje
             "*fix: import torch inside build()*",
         ]
     )
+    ran.stdout.no_fnmatch_line("*direct cause*")
+    ran.stdout.no_fnmatch_line("*testing/*.py:*")
 
 
 def test_markers_choose_a_kind_and_a_name(project: pytest.Pytester) -> None:
