@@ -61,6 +61,13 @@ FAULTS = [
     Fault(
         "loss", "loads", "    def build(self):\n        return MarginLoss(self.margin)\n", "", "has no method build()"
     ),
+    Fault(
+        "loss",
+        "name",
+        'that follows")',
+        'that follows", aliases=("wgan-gp",))',
+        "ganlab has a loss 'wgan-gp' already; recipes that name it would have to choose",
+    ),
     Fault("loss", "summary", ', summary="hinge with a margin that follows"', "", "without a summary"),
     Fault(
         "loss",
@@ -79,6 +86,20 @@ FAULTS = [
     Fault("loss", "frozen", "@attrs.frozen", "@attrs.define", "'margin' of Margin can be changed"),
     Fault("loss", "defaults", "parameter(1.0, gt=0", "parameter(-1.0, gt=0", "expected more than 0, got -1.0"),
     Fault("loss", "defaults", "parameter(1.0, gt=0", "parameter(gt=0", "no default for margin"),
+    Fault(
+        "loss",
+        "defaults",
+        "margin: float = ganlab.parameter(1.0, gt=0,",
+        "margin: int = ganlab.parameter(1e-8, gt=0,",
+        "the parameter 'margin' is annotated as int, its default is 1e-08: expected an integer",
+    ),
+    Fault(
+        "loss",
+        "defaults",
+        "margin: float = ganlab.parameter(1.0, gt=0,",
+        "margins: list[float] = [1.0]\n    margin: float = ganlab.parameter(1.0, gt=0,",
+        "all instances share the default of 'margins'",
+    ),
     Fault(
         "loss",
         "toml",
