@@ -11,7 +11,9 @@ from ganlab.errors import ComponentNotFound, PluginError
 from ganlab.interfaces import KINDS
 from ganlab.plugins import Catalog, load_plugins
 from ganlab.registry import Entry, canonical, suggestion
-from ganlab.testing.contract import Broken, ConformanceError, Contract, NotApplicable, told, while_doing
+from ganlab.testing.contract import Broken, ConformanceError, Contract, NotApplicable, while_doing
+from ganlab.testing.described import loads
+from ganlab.testing.raised import found_in, where_to_look
 from ganlab.testing.subject import Subject, Table, shown
 from ganlab.testing.suites import contracts
 
@@ -43,20 +45,27 @@ class Case:
 
     def check(self) -> None:
         """Raises `ConformanceError` where the contract is broken, `NotApplicable` where it says nothing here."""
+        __tracebackhide__ = True  # the message says all that pytest should show
         try:
             self._check()
         except NotApplicable as error:
-            raise NotApplicable(f"{self}: {error}") from error
+            raise NotApplicable(f"{self}: {error}") from None
         except Broken as error:
-            raise ConformanceError(f"{self}: {error}\n  fix: {error.remedy or self.contract.remedy}") from error
-        except Exception as error:
-            raise ConformanceError(f"{self}: raised {told(error)}\n  fix: {self.contract.remedy}") from error
+            package = _package(self.subject)
+            raise ConformanceError(f"{self}: {found_in(error, package)}\n  fix: {self._fix(error, package)}") from None
+
+    def _fix(self, error: Broken, package: str) -> str:
+        """The remedy; for what was raised the place, as the contract's own is about what is computed wrongly."""
+        if error.error is None:
+            return error.remedy or self.contract.remedy
+        more = f"what often helps: {error.remedy}" if error.remedy else f"what must hold: {self.contract.promise}"
+        return f"{where_to_look(error.error, package)}\n  {more}"
 
     def _check(self) -> None:
         if self.contract.title != "loads":
-            _made_possible(self.subject)
+            _made_possible(self.subject, self.contract)
         if self.contract.of_class:
-            self.contract.check(self.subject)
+            _run(self.contract, self.subject)
             return
         skipped, checked = [], 0
         for table in self.subject.computed():
@@ -64,24 +73,63 @@ class Case:
                 with while_doing(shown(table)):
                     component = _made(self.subject, table)
                     try:
-                        self.contract.check(component)
-                    except (Broken, NotApplicable):
+                        _run(self.contract, component)
+                    except Broken as error:
+                        if error.error is not None:
+                            self._told_elsewhere(component)
                         raise
-                    except Exception as error:
-                        raise Broken(f"raised {told(error)}") from error
                 checked += 1
             except NotApplicable as error:
                 skipped.append(str(error))
         if not checked:
             raise NotApplicable(skipped[0])
 
+    def _told_elsewhere(self, component: Any) -> None:
+        """What cannot be built or called breaks one contract, the first that does so, and not all of them."""
+        first = _first(self.kind)
+        if self.contract == first:
+            return
+        try:
+            _run(first, component)
+        except Broken as error:
+            what = "an error" if error.error is None else type(error.error).__name__
+            raise NotApplicable(f"it fails with {what} in '{first.title}' already, and is reported there") from None
+        except NotApplicable:
+            return
 
-def _made_possible(subject: Subject) -> None:
-    """What cannot be loaded breaks one contract, not all of them."""
+
+def _run(contract: Contract, given: Any) -> None:
+    """Check it; what the component raises is a breach."""
     try:
-        _ = subject.cls
+        contract.check(given)
+    except (Broken, NotApplicable):
+        raise
+    except Exception as error:
+        raise Broken("", error=error) from None
+
+
+def _first(kind: str) -> Contract:
+    """The contract of a kind that is the first to build and call what is tested."""
+    return next(contract for contract in contracts(kind) if not contract.of_class)
+
+
+def _package(subject: Subject) -> str:
+    """The top-level package, or module, that the component's class is from."""
+    try:
+        return subject.cls.__module__.partition(".")[0]
+    except Broken:
+        return ""
+
+
+def _made_possible(subject: Subject, contract: Contract) -> None:
+    """What cannot be loaded, or has no `build`, breaks one contract, not all of them."""
+    try:
+        if contract.of_class:
+            _ = subject.cls
+        else:
+            loads(subject)
     except Broken as error:
-        raise NotApplicable(f"it cannot be loaded: {error}") from error
+        raise NotApplicable(f"it cannot be loaded: {error}") from None
 
 
 def _made(subject: Subject, table: Table) -> Any:
@@ -89,7 +137,7 @@ def _made(subject: Subject, table: Table) -> Any:
     try:
         return subject.create(table)
     except Broken as error:
-        raise NotApplicable(f"it cannot be made: {error}") from error
+        raise NotApplicable(f"it cannot be made: {error}") from None
 
 
 def cases(
@@ -118,6 +166,7 @@ def check(kind: str, name: str, *, catalog: Catalog | None = None, **parameters:
 
     Raises one `ConformanceError` that lists every broken contract, and `NotApplicable` where none could be checked.
     """
+    __tracebackhide__ = True
     catalog = load_plugins() if catalog is None else catalog
     entry: Entry = catalog.registry(kind).entry(name)
     given: Mapping[str, Any] | None = parameters or None

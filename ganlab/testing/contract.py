@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 import unittest
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,11 +21,15 @@ class NotApplicable(unittest.SkipTest):
 
 
 class Broken(Exception):
-    """What a check found to be wrong; `Case.check` adds to it whose fault it is, and the remedy."""
+    """What a check found to be wrong; `Case.check` adds to it whose fault it is, and the remedy.
 
-    def __init__(self, found: str, remedy: str = "") -> None:
+    `error` is what the component raised, where that is what was found.
+    """
+
+    def __init__(self, found: str, remedy: str = "", error: Exception | None = None) -> None:
         super().__init__(found)
         self.remedy = remedy
+        self.error = error
 
 
 @attrs.frozen
@@ -52,19 +55,23 @@ class Contract:
 
 def expect(holds: bool, found: str, remedy: str = "") -> None:
     """Raise `Broken` unless `holds`; `remedy` replaces the contract's where more can be said."""
+    __tracebackhide__ = True
     if not holds:
         raise Broken(found, remedy)
 
 
 @contextlib.contextmanager
 def while_doing(what: str) -> Iterator[None]:
-    """Put before what is found within: "with width = 3"."""
+    """Put before what is found or raised within: "with width = 3"."""
+    __tracebackhide__ = True
     try:
         yield
     except Broken as error:
-        raise Broken(f"{what}: {error}" if what else str(error), error.remedy) from error
+        raise Broken(": ".join(filter(None, (what, str(error)))), error.remedy, error.error) from None
     except NotApplicable as error:
-        raise NotApplicable(f"{what}: {error}" if what else str(error)) from error
+        raise NotApplicable(f"{what}: {error}" if what else str(error)) from None
+    except Exception as error:
+        raise Broken(what, error=error) from None
 
 
 @contextlib.contextmanager
@@ -73,12 +80,4 @@ def building(what: str = "build()") -> Iterator[None]:
     try:
         yield
     except GanlabError as error:
-        raise NotApplicable(f"{what} says: {error}") from error
-
-
-def told(error: BaseException) -> str:
-    """An exception in one line, with the last line of code that it came through."""
-    lines = str(error).strip().splitlines()
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {lines[0] if lines else 'no text'}{where}"
+        raise NotApplicable(f"{what} says: {error}") from None

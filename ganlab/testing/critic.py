@@ -24,6 +24,8 @@ class SmallCritic(nn.Module):
 
     patches = 0
     """Patches that each image is judged by, all alike; 0 for one score an image."""
+    enlarged = 1.0
+    """Times all scores and logits; a discriminator that is far ahead has large ones."""
     low = False
     """Whether it computes in bfloat16; scores are float32 all the same, as training hands them on."""
 
@@ -35,6 +37,6 @@ class SmallCritic(nn.Module):
 
     def _judged(self, images: Tensor) -> Critique:
         out = torch.tanh(images.flatten(1) @ self.features.t().to(images)) @ self.head.t().to(images)
-        out = out.float() if self.low else out
+        out = self.enlarged * (out.float() if self.low else out)
         scores = out[:, :1].expand(-1, self.patches) if self.patches else out[:, 0]
         return Critique(scores, out[:, 1:] if out.shape[1] > 1 else None)

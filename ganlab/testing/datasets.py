@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.interfaces import ImageSet
-from ganlab.testing.contract import Broken, Contract, building, expect, told, while_doing
+from ganlab.testing.contract import Broken, Contract, building, expect, while_doing
 from ganlab.testing.randomness import no_draws
 
 LARGEST = 64
@@ -132,7 +132,7 @@ def _description(component: Any) -> None:
             try:
                 json.dumps(dict(described), allow_nan=False)
             except (TypeError, ValueError) as error:
-                expect(False, f"describe() is no plain data: {told(error)}")
+                raise Broken("describe() is no plain data", error=error) from None
             expect(bool(described), "describe() is empty")
 
 

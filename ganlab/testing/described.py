@@ -8,25 +8,45 @@ import os
 import subprocess
 import sys
 import tomllib
-from typing import Any
+from typing import Any, get_type_hints
 
 import attrs
 import tomli_w
+from cattrs.errors import StructureHandlerNotFoundError
 
-from ganlab.plain import plain_component
+from ganlab.components import structurer
+from ganlab.plain import plain, plain_component
+from ganlab.registry import OWN_DISTRIBUTION
 from ganlab.testing.contract import Broken, Contract, NotApplicable, expect, while_doing
 from ganlab.testing.subject import Subject, shown
 
 HEAVY = ("torch", "mlflow")
 
 
-def _loads(subject: Subject) -> None:
+def loads(subject: Subject) -> None:
+    """It is a class with a `build`."""
     cls = subject.cls
     expect(callable(getattr(cls, "build", None)), f"{cls.__qualname__} has no method build()", "add build(...)")
 
 
 def _summary(subject: Subject) -> None:
     expect(bool(subject.entry.summary.strip()), "it was registered without a summary")
+
+
+def _name(subject: Subject) -> None:
+    entry = subject.entry
+    if entry.distribution == OWN_DISTRIBUTION:
+        return
+    for word in (entry.name, *entry.aliases):
+        ours = [
+            other
+            for other in subject.catalog.registry(entry.kind).entries()
+            if other.distribution == OWN_DISTRIBUTION and word in (other.name, *other.aliases)
+        ]
+        expect(
+            not ours,
+            f"ganlab has a {entry.kind} '{word}' already; recipes that name it would have to choose",
+        )
 
 
 def _docstring(subject: Subject) -> None:
@@ -63,6 +83,37 @@ def _defaults(subject: Subject) -> None:
     for table in tables:
         with while_doing(shown(table)):
             subject.create(table)
+    _typed(subject)
+
+
+def _typed(subject: Subject) -> None:
+    """Defaults are what their annotations say, as a recipe's values must be: nothing else looks at them."""
+    structure = structurer(subject.catalog.registries).converter.structure
+    hints = get_type_hints(subject.cls)
+    for attribute in attrs.fields(subject.cls):
+        name, default = attribute.name, attribute.default
+        if not attribute.init or default is attrs.NOTHING or "component" in attribute.metadata:
+            continue
+        expect(
+            not isinstance(default, (list, dict, set)),
+            f"all instances share the default of '{name}', which can be changed: {default!r}",
+            "give a tuple, or declare it by ganlab.parameter(...), which copies the default for each",
+        )
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a function to type checkers
+            if default.takes_self:
+                continue
+            default = default.factory()
+        hint = hints[name]
+        written = getattr(hint, "__name__", "") if isinstance(hint, type) else str(hint)
+        try:
+            structure(plain(default, subject.catalog.registries), hint)
+        except StructureHandlerNotFoundError:  # nothing a recipe can write, as the contract "toml" says
+            continue
+        except Exception as error:
+            raise Broken(
+                f"the parameter '{name}' is annotated as {written}, its default is {default!r}: {error}",
+                "give it a default of the type that it is annotated with, or annotate it with that of its default",
+            ) from None
 
 
 def _toml(subject: Subject) -> None:
@@ -73,8 +124,9 @@ def _toml(subject: Subject) -> None:
         with while_doing(shown(table)):
             try:
                 made = subject.create(table)
+                _typed(subject)
             except Broken as error:
-                raise NotApplicable(f"it cannot be made: {error}") from error
+                raise NotApplicable(f"it cannot be made: {error}") from None
             written = _written(subject, made)
             again = subject.catalog.create(subject.entry.kind, tomllib.loads(written))
             changed = [
@@ -147,7 +199,7 @@ DESCRIBED = (
         "loads",
         "its target can be imported, and is a class made by attrs with a `build`",
         "register 'package.module:Class' of a class decorated with @attrs.frozen that can be imported",
-        _loads,
+        loads,
         of_class=True,
     ),
     Contract(
@@ -155,6 +207,13 @@ DESCRIBED = (
         "it is registered with a summary, which `ganlab list` shows",
         'give register(...) a summary="..." of one line',
         _summary,
+        of_class=True,
+    ),
+    Contract(
+        "name",
+        "no component of ganlab's own has its name or an alias of it: recipes could not use the bare name any more",
+        "take another name",
+        _name,
         of_class=True,
     ),
     Contract(

@@ -86,7 +86,7 @@ def _cases(chosen: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[Ca
 
 @pytest.fixture(scope="session")
 def ganlab_catalog() -> Catalog:
-    """Everything that is installed: `ganlab_catalog.create("loss", "acme-gan:hinge", margin=2.0)`."""
+    """Everything that is installed: `ganlab_catalog.create("loss", "acme-gan:margin", margin=2.0)`."""
     from ganlab.plugins import load_plugins
 
     return load_plugins()

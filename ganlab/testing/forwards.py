@@ -9,10 +9,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganlab.testing.contract import Broken, NotApplicable, expect, told
+from ganlab.testing.contract import Broken, NotApplicable, expect
+from ganlab.testing.raised import told
 from ganlab.testing.randomness import no_draws
-from ganlab.testing.tensors import autocast_on_meta, changed, far, normal, on_meta, same_twice, state_of
+from ganlab.testing.tensors import (
+    addresses,
+    autocast_on_meta,
+    changed,
+    far,
+    in_place,
+    normal,
+    on_meta,
+    same_twice,
+    state_of,
+)
 from ganlab.testing.use import Use, leaves
+
+DEVICES = "make tensors on the device of what is given (device=x.device, x.new_zeros, or a buffer), and use no .item()"
 
 
 def unchanged(use: Use) -> None:
@@ -56,26 +69,48 @@ def state(use: Use) -> None:
         try:
             restored.load_state_dict(state_of(thing))
         except RuntimeError as error:
-            raise Broken(f"its state does not load into a new one: {told(error)}") from error
+            raise Broken("its state does not load into a new one", error=error) from None
     saved = (
         "saved and restored"
         if isinstance(thing, nn.Module)
         else "no module, so that nothing of it is saved; built anew"
     )
     with torch.no_grad():
-        same_twice(use.call(thing, use.inputs), use.call(restored, use.inputs), f"{saved}, it gives other outputs")
+        _same(use, thing, restored, f"{saved}, it gives")
         for each in (thing, restored):
             _live(use, each, (4, 5))
-        same_twice(
-            use.call(thing, use.inputs), use.call(restored, use.inputs), f"{saved}, it goes on to give other outputs"
-        )
+        _same(use, thing, restored, f"{saved}, it goes on to give")
         differing = changed(state_of(thing), state_of(restored))
         expect(not differing, f"{saved}, it goes on to another state: {', '.join(differing)}")
 
 
+def _same(use: Use, thing: Any, restored: Any, found: str) -> None:
+    """Both give the same outputs, those in evaluation mode too, which may read what training only writes."""
+    same_twice(use.call(thing, use.inputs), use.call(restored, use.inputs), f"{found} other outputs")
+    if not isinstance(thing, nn.Module):
+        return
+    outputs = []
+    for each in (thing, restored):
+        each.eval()
+        outputs.append(use.call(each, use.inputs))
+        each.train()
+    differing = changed(*outputs)
+    expect(
+        not differing,
+        f"{found} other outputs in evaluation mode: {', '.join(differing)}",
+        "keep running statistics in buffers (register_buffer), not in Python attributes",
+    )
+
+
 @torch.no_grad()
 def _live(use: Use, thing: Any, seeds: Sequence[int]) -> None:
-    """Some updates, each with other inputs."""
+    """Some updates, each with other inputs, that change weights and buffers in place."""
+    before = addresses(thing)
+    _updates(use, thing, seeds)
+    in_place(before, thing, "an update")
+
+
+def _updates(use: Use, thing: Any, seeds: Sequence[int]) -> None:
     for seed in seeds:
         inputs = use.other_inputs(seed)
         use.call(thing, inputs)
@@ -115,8 +150,7 @@ def compiles(use: Use) -> None:
         compiled = torch.compile(lambda inputs: dict(use.call(thing, inputs)), backend="eager", fullgraph=True)
         outputs = compiled(given)
     except Exception as error:
-        expect(False, f"torch.compile gives up: {_reason(error)}")
-        raise
+        raise Broken(f"torch.compile gives up: {_reason(error)}") from None
     finally:
         torch._dynamo.reset()
     for name, value in outputs.items():
@@ -126,15 +160,15 @@ def compiles(use: Use) -> None:
 
 def devices(use: Use) -> None:
     """It works where its weights and inputs are."""
+    use.call(use.fresh(), leaves(use, use.inputs))  # what it raises here has nothing to do with devices
     thing = on_meta(use.fresh())
     try:
         with autocast_on_meta():
             outputs = use.call(thing, leaves(use, on_meta(use.inputs)))
     except NotImplementedError as error:
-        raise NotApplicable(f"torch cannot tell without a device: {told(error)}") from error
+        raise NotApplicable(f"torch cannot tell without a device: {told(error)}") from None
     except RuntimeError as error:
-        expect(False, f"moved to another device, it fails: {told(error)}")
-        raise
+        raise Broken("moved to another device, it fails", DEVICES, error) from None
     for name, value in outputs.items():
         expect(value.is_meta, f"moved to another device, it returns '{name}' on the {value.device}")
 
@@ -163,9 +197,12 @@ def samples(use: Use) -> None:
     with torch.no_grad():
         before = use.call(thing, use.inputs)
         moved = dict(use.inputs)
-        for name in set(use.per_sample) & set(use.learns_from):
-            moved[name] = moved[name].clone()
-            moved[name][0] = moved[name][0].flip(0) * 3 + 0.5 * normal(*moved[name][0].shape, seed=9)
+        for name in use.per_sample:
+            value = moved[name] = moved[name].clone()
+            if name in use.learns_from:
+                value[0] = value[0].flip(0) * 3 + 0.5 * normal(*value[0].shape, seed=9)
+            else:  # draws and labels stay such as there may be
+                value[0] = value[1]
         after = use.call(thing, moved)
     for name, value in before.items():
         if value.ndim == 0 or len(value) != count:

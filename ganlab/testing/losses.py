@@ -12,10 +12,23 @@ from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
 from ganlab.testing.contract import Contract, building, expect, while_doing
 from ganlab.testing.critic import CHANNELS, SIZE, SmallCritic
 from ganlab.testing.modules import contracts_of
-from ganlab.testing.tensors import Tensors, changed, derivative_is_wrong, far, finite, normal, one_hot, uniform
+from ganlab.testing.tensors import (
+    Tensors,
+    addresses,
+    changed,
+    derivative_is_wrong,
+    far,
+    finite,
+    in_place,
+    normal,
+    one_hot,
+    uniform,
+)
 from ganlab.testing.use import Use
 
 COUNT, CLASSES = 8, 3
+LARGE = (20, 100)
+"""Scores at which float32 rounds 1 - sigmoid(x) to 0, and at which sigmoid(-x) is all but 0."""
 
 
 class _Judged(nn.Module):
@@ -60,7 +73,7 @@ class _Judged(nn.Module):
         """What happens after a discriminator's update; the loss is told other numbers each time."""
         if not hasattr(self.term, "observe"):
             return
-        value = self.values(inputs)["discriminator"]
+        value = self.values(inputs).get("discriminator", LossValue(torch.zeros(())))
         report = {name: tensor.detach().float().mean() for name, tensor in value.report.items()}
         self.term.observe(value.per_sample.detach().mean(), report)
 
@@ -125,6 +138,11 @@ def _shapes(component: Any, *, both: bool) -> None:
 
 def _one_value(player: str, value: Any) -> None:
     expect(isinstance(value, LossValue), f"{player}() returns {type(value).__name__} and no LossValue")
+    expect(
+        isinstance(value.per_sample, Tensor),
+        f"{player}() returns per_sample {value.per_sample!r}, which is no tensor",
+        "return the tensor that gradients go through, without .item() and float()",
+    )
     shape = tuple(value.per_sample.shape)
     expect(shape in ((COUNT,), ()), f"{player}() returns per_sample {list(shape)}, expected [{COUNT}] or 0-d")
     finite({"per_sample": value.per_sample}, f"of {player}(),")
@@ -149,14 +167,24 @@ def _gradients(component: Any, *, both: bool) -> None:
         with while_doing(use.what):
             judged = use.fresh()
             weights = list(judged.critic.parameters())
-            for scale in (1.0, 0.0, 50.0):
+            for scale, largest in ((1.0, 0), (0.0, 0), (50.0, 0), *((1.0, size) for size in LARGE)):
                 given = {name: value.clone() for name, value in use.inputs.items()}
                 for name in ("reals", "fakes"):
                     given[name] = (given[name] * scale).requires_grad_()
-                for player, value in judged.values(given).items():
-                    targets = weights if player == "discriminator" else [given["fakes"]]
-                    with while_doing(f"for images of size {scale:g}" if scale != 1 else ""):
-                        _reaches(player, value, targets, needed=both and scale == 1)
+                judged.critic.enlarged = largest / _largest(use) if largest else 1.0
+                where = f"for images of size {scale:g}" if scale != 1 else ""
+                with while_doing(f"for scores of {largest} and -{largest}" if largest else where):
+                    for player, value in judged.values(given).items():
+                        targets = weights if player == "discriminator" else [given["fakes"]]
+                        _reaches(player, value, targets, needed=both and scale == 1 and not largest)
+
+
+@torch.no_grad()
+def _largest(use: Use) -> float:
+    """The smallest of the largest scores above and below 0, of reals and fakes: enlarged, all four are large."""
+    critic = use.fresh().critic
+    scores = [critic(use.inputs[name]).scores for name in ("reals", "fakes")]
+    return float(torch.stack([edge for each in scores for edge in (each.max(), -each.min())]).min())
 
 
 def _reaches(player: str, value: LossValue, targets: Sequence[Tensor], *, needed: bool) -> None:
@@ -278,10 +306,11 @@ def _parts(component: Any) -> None:
 def _constrains(component: Any) -> None:
     judged = _uses(component)[0].fresh()
     before = {name: value.detach().clone() for name, value in judged.critic.named_parameters()}
+    places = addresses(judged.critic)
     with torch.no_grad():
         judged.term.constrain(judged.critic)
     after: Mapping[str, Tensor] = dict(judged.critic.named_parameters())
-    expect(set(before) == set(after), "constrain() replaces parameters", "change them in place")
+    in_place(places, judged.critic, "constrain()", "parameter.clamp_(...)")
     finite(after, "after constrain(), the weight")
     for name in changed(before, after):
         expect(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ganlab.errors import GanlabError
-from ganlab.testing.contract import Contract, NotApplicable, building, expect, told
+from ganlab.testing.contract import Broken, Contract, NotApplicable, building, expect
 from ganlab.testing.images import stage
 from ganlab.testing.randomness import no_draws
 
@@ -150,7 +150,7 @@ def _plain(facts: Any) -> None:
     try:
         json.dumps(dict(facts), allow_nan=False)
     except (TypeError, ValueError) as error:
-        expect(False, f"facts() is no plain data: {told(error)}")
+        raise Broken("facts() is no plain data", error=error) from None
 
 
 METRIC = (

@@ -57,7 +57,7 @@ _ALL: tuple[tuple[str, str, str, Callable[[Use], None]], ...] = (
     ),
     (
         "state",
-        "its `state_dict`, loaded into a new one, gives the same outputs, now and after further updates",
+        "its `state_dict`, loaded into a new one, gives the same, in evaluation too; updates change it in place",
         "keep what changes in buffers (register_buffer) or parameters of a module, not in Python attributes",
         forwards.state,
     ),
@@ -82,7 +82,7 @@ _ALL: tuple[tuple[str, str, str, Callable[[Use], None]], ...] = (
     (
         "devices",
         "moved to another device it works there: tensors without content show it",
-        "make tensors on the device of what is given (device=x.device, x.new_zeros, or a buffer), and use no .item()",
+        forwards.DEVICES,
         forwards.devices,
     ),
     (

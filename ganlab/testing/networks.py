@@ -57,17 +57,24 @@ class Called:
 
     def __call__(self, network: Any, inputs: Tensors) -> Tensors:
         """Its outputs by name."""
+        return self.named(self.returned(network, inputs))
+
+    def returned(self, network: Any, inputs: Tensors) -> Any:
+        """What it returns."""
         fade = inputs.get("fade")
         if self.role == "generator":
-            return {
-                "images": network(inputs["latents"], inputs.get("labels"), resolution=self.level, fade=fade),
-            }
+            return network(inputs["latents"], inputs.get("labels"), resolution=self.level, fade=fade)
         if self.role == "translator":
-            return {"images": network(inputs["images"], inputs.get("latents"), fade=fade)}
+            return network(inputs["images"], inputs.get("latents"), fade=fade)
         noise = [value for name, value in inputs.items() if name.startswith("noise") and name != "noise_strength"]
-        critique = network(inputs["images"], fade=fade, noise=noise, noise_strength=inputs.get("noise_strength"))
-        logits = critique.label_logits
-        return {"scores": critique.scores, **({} if logits is None else {"label_logits": logits})}
+        return network(inputs["images"], fade=fade, noise=noise, noise_strength=inputs.get("noise_strength"))
+
+    def named(self, returned: Any) -> Tensors:
+        """That by name."""
+        if self.role != "discriminator":
+            return {"images": returned}
+        logits = returned.label_logits
+        return {"scores": returned.scores, **({} if logits is None else {"label_logits": logits})}
 
     def use(self) -> Use:
         """For the contracts that all modules share."""
@@ -130,11 +137,17 @@ def _shapes_at(component: Any, images: ImageShape, level: int) -> None:
             )
         try:
             with torch.no_grad():
-                outputs = called(network, called.inputs())
+                returned = called.returned(network, called.inputs())
         except GanlabError:
             expect(not finest or fade is not None, "it refuses the resolution that it was built for")
             continue
-        _check(outputs, images, level)
+        if called.role == "discriminator":
+            expect(
+                isinstance(returned, Critique),
+                f"it returns {type(returned).__name__} and no Critique",
+                "return ganlab.interfaces.Critique(scores, label logits or None)",
+            )
+        _check(called.named(returned), images, level)
 
 
 def _check(outputs: Mapping[str, Any], images: ImageShape, level: int) -> None:

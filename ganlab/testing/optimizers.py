@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.testing.contract import Broken, Contract, NotApplicable, building, expect, told
+from ganlab.testing.contract import Broken, Contract, NotApplicable, building, expect
 from ganlab.testing.randomness import no_draws
 from ganlab.testing.tensors import normal
 
@@ -90,7 +90,7 @@ def _state(component: Any) -> None:
     try:
         restored.optimizer.load_state_dict(copy.deepcopy(descent.optimizer.state_dict()))
     except (RuntimeError, ValueError, KeyError) as error:
-        raise Broken(f"its state does not load into a new one: {told(error)}") from error
+        raise Broken("its state does not load into a new one", error=error) from None
     descent.steps(4)
     restored.steps(4)
     expect(equal(descent.values(), restored.values()), "its state saved and restored, it goes on differently")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.testing.blocks import has_shape
-from ganlab.testing.contract import Contract, building, expect, told, while_doing
+from ganlab.testing.contract import Broken, Contract, building, expect, while_doing
 from ganlab.testing.modules import contracts_of
 from ganlab.testing.tensors import normal
 from ganlab.testing.use import Use
@@ -68,8 +68,7 @@ def _scaling_shapes(component: Any) -> None:
             try:
                 initial = started.scaling.initial(draws)
             except AttributeError as error:
-                expect(False, f"initial(normal) fails: {told(error)}", "add initial(normal) -> the stored weight")
-                raise
+                raise Broken("initial(normal) fails", "add initial(normal) -> the stored weight", error) from None
             has_shape(initial, tuple(weight.shape), "initial(normal)")
             expect(torch.equal(draws, kept), "initial(normal) changes the draws in place")
             expect(bool(torch.isfinite(initial).all()), "initial(normal) is not finite")

@@ -31,7 +31,7 @@ class Subject:
         try:
             return self.entry.load()
         except GanlabError as error:
-            raise Broken(str(error)) from error
+            raise Broken(str(error)) from None
 
     @property
     def examples(self) -> Sequence[Table] | None:
@@ -82,7 +82,7 @@ class Subject:
                 warnings.simplefilter("ignore", DeprecatedComponent)
                 return self.catalog.create(self.entry.kind, self.entry.qualified_name, **table)
         except GanlabError as error:
-            raise Broken(str(error).replace("\n", "; ")) from error
+            raise Broken(str(error).replace("\n", "; ")) from None
 
 
 def shown(table: Table) -> str:

@@ -66,6 +66,25 @@ def state_of(thing: Any) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in thing.state_dict().items()}
 
 
+def addresses(thing: Any) -> dict[str, tuple[int, int]]:
+    """Where the weights and buffers of a module are, by name: which tensor, and where in memory its numbers."""
+    if not isinstance(thing, nn.Module):
+        return {}
+    kept = {**dict(thing.named_parameters()), **dict(thing.named_buffers())}
+    return {name: (id(value), value.data_ptr()) for name, value in kept.items()}
+
+
+def in_place(before: Mapping[str, tuple[int, int]], thing: Any, what: str, how: str = "self.ema.lerp_(...)") -> None:
+    """Raise `Broken` where a weight or buffer is no longer the tensor that it was, at the same place."""
+    after = addresses(thing)
+    replaced = sorted(name for name in before if after.get(name) != before[name])
+    expect(
+        not replaced,
+        f"{what} replaces {', '.join(replaced)} by another tensor",
+        f"change it in place (`{how}`, `copy_`): recorded steps and optimizers hold on to the tensor",
+    )
+
+
 def changed(before: Tensors, after: Tensors) -> list[str]:
     """Names whose tensors differ."""
     same = {name for name in before if name in after and alike(before[name], after[name])}

@@ -61,6 +61,13 @@ FAULTS = [
     Fault(
         "loss", "loads", "    def build(self):\n        return MarginLoss(self.margin)\n", "", "has no method build()"
     ),
+    Fault(
+        "loss",
+        "name",
+        'that follows")',
+        'that follows", aliases=("wgan-gp",))',
+        "ganlab has a loss 'wgan-gp' already; recipes that name it would have to choose",
+    ),
     Fault("loss", "summary", ', summary="hinge with a margin that follows"', "", "without a summary"),
     Fault(
         "loss",
@@ -79,6 +86,20 @@ FAULTS = [
     Fault("loss", "frozen", "@attrs.frozen", "@attrs.define", "'margin' of Margin can be changed"),
     Fault("loss", "defaults", "parameter(1.0, gt=0", "parameter(-1.0, gt=0", "expected more than 0, got -1.0"),
     Fault("loss", "defaults", "parameter(1.0, gt=0", "parameter(gt=0", "no default for margin"),
+    Fault(
+        "loss",
+        "defaults",
+        "margin: float = ganlab.parameter(1.0, gt=0,",
+        "margin: int = ganlab.parameter(1e-8, gt=0,",
+        "the parameter 'margin' is annotated as int, its default is 1e-08: expected an integer",
+    ),
+    Fault(
+        "loss",
+        "defaults",
+        "margin: float = ganlab.parameter(1.0, gt=0,",
+        "margins: list[float] = [1.0]\n    margin: float = ganlab.parameter(1.0, gt=0,",
+        "all instances share the default of 'margins'",
+    ),
     Fault(
         "loss",
         "toml",
@@ -202,6 +223,13 @@ FAULTS = [
         "depends on sample 0",
     ),
     Fault("layer", "samples", "    exchange = None\n", "", "no attribute `exchange`"),
+    Fault(
+        "layer",
+        "shapes",
+        "self.weight = nn.Parameter(torch.ones(channels))",
+        "self.weight = nn.Parameter(torch.ones({}['channels']))",
+        "Gate.build(channels=8) raised KeyError: 'channels' (",
+    ),
     # -- normalizations and weight scalings
     Fault("normalization", "shapes", "return x * (mean", "return torch.cat([x, x]) * (mean", "the shape [16, 8, 4, 4]"),
     Fault(
@@ -217,6 +245,20 @@ FAULTS = [
         "if self.changes_in_forward and self.training",
         "if self.training",
         "changes running",
+    ),
+    Fault(
+        "normalization",
+        "state",
+        'self.register_buffer("running", torch.ones(()))',
+        "self.running = torch.ones(())",
+        "saved and restored, it gives other outputs in evaluation mode: x",
+    ),
+    Fault(
+        "normalization",
+        "state",
+        "self.running.lerp_(mean, 0.1)",
+        "self.running = self.running.lerp(mean, 0.1)",
+        "an update replaces running by another tensor",
     ),
     Fault(
         "normalization",
@@ -266,8 +308,22 @@ FAULTS = [
         "loss",
         "finite gradients",
         "-batch.fake.scores)",
-        "-torch.log(torch.sigmoid(batch.fake.scores * 200)))",
-        "NaN or infinite",
+        "-torch.log(torch.sigmoid(batch.fake.scores)))",
+        "for scores of 100 and -100: gradient of 'generator's loss': 1 of 1 values are NaN or infinite",
+    ),
+    Fault(
+        "loss",
+        "finite gradients",
+        "-batch.fake.scores)",
+        "-torch.log(1 - torch.sigmoid(batch.fake.scores)))",
+        "for scores of 20 and -20: gradient of 'generator's loss'",
+    ),
+    Fault(
+        "loss",
+        "state",
+        "self.margin.lerp_(loss, 0.1)",
+        "self.margin = self.margin.lerp(loss, 0.1)",
+        "an update replaces term.margin by another tensor",
     ),
     Fault(
         "loss",
@@ -298,6 +354,13 @@ FAULTS = [
         "differs from that of its halves",
     ),
     Fault(
+        "loss",
+        "constraint",
+        "parameter.clamp_(-5, 5)",
+        "parameter.data = parameter.data.clamp(-5, 5)",
+        "constrain() replaces features, head by another tensor",
+    ),
+    Fault(
         "loss", "constraint", "parameter.clamp_(-5, 5)", "parameter.mul_(float('nan'))", "after constrain(), the weight"
     ),
     Fault(
@@ -319,6 +382,13 @@ FAULTS = [
         "state",
         "return LossValue(self.weight * batch",
         "self.weight *= 1.1\n        return LossValue(self.weight * batch",
+        "saved and restored, it gives other outputs",
+    ),
+    Fault(
+        "regularizer",
+        "state",
+        "    def generator(",
+        "    def observe(self, loss, report):\n        self.weight = self.weight + loss\n\n    def generator(",
         "saved and restored, it gives other outputs",
     ),
     Fault(
@@ -421,6 +491,20 @@ FAULTS = [
     Fault("augmentation", "shapes", "return images + self", "return images[:, :, 1:] + self", "becomes [8, 3, 3, 4]"),
     Fault(
         "augmentation", "samples", "return images + self", "return images - images.mean() + self", "depends on sample 0"
+    ),
+    Fault(
+        "augmentation",
+        "samples",
+        "(uniform[:, :, None, None] - 0.5)",
+        "(uniform.mean() - 0.5)",
+        "the output 'images' of sample 1 depends on sample 0",
+    ),
+    Fault(
+        "augmentation",
+        "state",
+        'self.strength.lerp_(report["signs/real"], 0.1)',
+        'self.strength = self.strength.lerp(report["signs/real"], 0.1)',
+        "an update replaces strength by another tensor",
     ),
     Fault(
         "augmentation",

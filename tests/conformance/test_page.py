@@ -34,9 +34,7 @@ def test_the_examples_pass_in_a_project_of_that_name(
     tests = [block for block in blocks if block.startswith("def test_")]
     settings = [block for block in blocks if "[tool.pytest.ini_options]" in block]
     assert len(tests) == 2
-    pytester.makepyfile(
-        test_it="\n\n".join(tests), acme_gan=good_text("loss").replace('register("margin"', 'register("hinge"')
-    )
+    pytester.makepyfile(test_it="\n\n".join(tests), acme_gan=good_text("loss"))
     pytester.makepyprojecttoml(settings[0])
     folder = pytester.mkdir("acme_gan-1.0.dist-info")
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-gan\nVersion: 1.0\n")

@@ -30,6 +30,19 @@ def cases_of(text: str, kind: str, folder: Path) -> list[Case]:
         sys.modules.pop(path.stem, None)
 
 
+def said_by(found: list[Case]) -> tuple[dict[str, str], dict[str, str]]:
+    """What is broken and what is skipped, by the contracts' titles."""
+    told, skipped = {}, {}
+    for case in found:
+        try:
+            case.check()
+        except ConformanceError as error:
+            told[case.contract.title] = str(error)
+        except NotApplicable as error:
+            skipped[case.contract.title] = str(error)
+    return told, skipped
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_good_plugin_keeps_every_contract(kind: str, tmp_path: Path) -> None:
     kept = []
@@ -48,8 +61,9 @@ def test_a_fault_is_reported_by_its_contract(fault: Fault, tmp_path: Path) -> No
     text = fault.text + (CUSTOM_GRADIENTS if "apply" in fault.new else "")
     found = [case for case in cases_of(text, fault.kind, tmp_path) if case.contract.title == fault.contract]
     assert len(found) == 1
-    with pytest.raises(ConformanceError) as raised:
+    with pytest.raises((ConformanceError, NotApplicable)) as raised:
         found[0].check()
+    assert raised.type is ConformanceError, str(raised.value)
     said, _, remedy = str(raised.value).partition("\n  fix: ")
     name = f"planted-{fault.kind}:{NAMES[fault.kind]}"
     assert said.startswith(f"{fault.kind} {name}: {fault.contract}: ")
@@ -107,6 +121,48 @@ def test_parameters_that_are_given_stand_in_the_report(tmp_path: Path) -> None:
     check("layer", "gate", catalog=catalog, scale=4.0)
     with pytest.raises(ConformanceError, match=r"shapes: with scale = 6\.0: for images: it returns the shape \[8, 11"):
         check("layer", "gate", catalog=catalog, scale=6.0)
+
+
+def test_what_cannot_be_built_is_told_once_and_where_its_author_looks(tmp_path: Path) -> None:
+    text = good_text("normalization").replace("ScaledModule(track_statistics)", "ScaledModule({}['track'])")
+    told, skipped = said_by(cases_of(text, "normalization", tmp_path))
+    assert list(told) == ["shapes"]
+    place = f"{tmp_path / 'planted_normalization.py'}:24"
+    assert told["shapes"] == (
+        "normalization planted-normalization:scaled: shapes: for images in a generator: "
+        f"Scaled.build(channels=8, track_statistics=True) raised KeyError: 'track' ({place})\n"
+        f"  fix: see the last line of your code that ran: {place}: return ScaledModule({{}}['track'])\n"
+        "  what must hold: it returns the shape that it is given; `placement` and `replaces_bias` are what the "
+        "interface says"
+    )
+    assert "it fails with KeyError in 'shapes' already, and is reported there" in skipped["second-order gradients"]
+
+
+def test_what_cannot_be_called_is_told_once_with_the_call_as_it_was(tmp_path: Path) -> None:
+    text = good_text("normalization")
+    call = text.replace("        mean = x", "        self.shape = x.view(7, 7)\n        mean = x")
+    told, _ = said_by(cases_of(call, "normalization", tmp_path))
+    assert list(told) == ["shapes"]
+    assert (
+        ": for images in a generator: ScaledModule.forward(x=float32 [8, 8, 4, 4]) raised RuntimeError:"
+        in (told["shapes"])
+    )
+    assert "planted_normalization.py:39: self.shape = x.view(7, 7)" in told["shapes"]
+    arguments = text.replace("channels, *, track_statistics", "channels").replace("(track_statistics)", "(True)")
+    told, _ = said_by(cases_of(arguments, "normalization", tmp_path))
+    assert list(told) == ["shapes"]
+    assert "it was found where ganlab does" in told["shapes"]
+    assert "component.build(8, track_statistics=track)" in told["shapes"]
+
+
+def test_an_error_that_only_one_contract_meets_comes_with_what_that_asks(tmp_path: Path) -> None:
+    viewed = "wide.view(len(x), -1).reshape(*x.shape[:2], -1)"
+    text = good_text("layer").replace("wide.flatten(2)", viewed)
+    told, _ = said_by(cases_of(text, "layer", tmp_path))
+    assert list(told) == ["channels last"]
+    fix = told["channels last"].partition("\n  fix: ")[2]
+    assert fix.startswith("see the last line of your code that ran: ")
+    assert fix.endswith("\n  what must hold: inputs whose channels come last in memory give the same")
 
 
 def test_examples_are_computed_with_instead_of_the_defaults(tmp_path: Path) -> None:

@@ -35,13 +35,15 @@ def test_settings_name_the_distributions_whose_components_are_gone_through(proje
     ran = project.runpytest_subprocess("-rs", "-k", "schedule-steps or light-import")
     outcomes = ran.parseoutcomes()
     assert outcomes["failed"] == 1, "the loss's module imports torch"
-    assert outcomes["passed"] == 10
+    assert outcomes["passed"] == 11
     ran.stdout.fnmatch_lines(
         [
             "*loss acme-gan:margin: light import: importing acme_losses imports torch*",
             "*fix: import torch inside build()*",
         ]
     )
+    ran.stdout.no_fnmatch_line("*direct cause*")
+    ran.stdout.no_fnmatch_line("*testing/*.py:*")
 
 
 def test_markers_choose_a_kind_and_a_name(project: pytest.Pytester) -> None:

@@ -68,7 +68,7 @@ WORDS_OF_OTHERS = {
     '"3"': "an example",
     "3.7": "an example",
     "batch.critic": "an example",
-    '@pytest.mark.ganlab_plugin("acme-gan", kind="loss", name="hinge")': "an example",
+    '@pytest.mark.ganlab_plugin("acme-gan", kind="loss", name="margin")': "an example",
     "pytest -rs": "a command",
     "pytest -k second-order-gradients": "a command",
     "ganlab>=0.1,<0.3": "an example",
