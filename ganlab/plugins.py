@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import EntryPoint, PackageNotFoundError, distributions
 from importlib.metadata import version as installed_version
@@ -32,12 +32,13 @@ from ganlab.interfaces import KINDS
 from ganlab.registry import OWN_DISTRIBUTION, Entry, Registry, canonical, check_registration, suggestion
 
 GROUP = "ganlab"
+_FILE = "file:"
 _FILE_MODULE = "ganlab_plugin_file_"
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*(\s*:\s*[A-Za-z_][\w.]*)?(\s*\[.*\])?")
 
 
 class PluginWarning(UserWarning):
-    """A plugin was left out because it is broken."""
+    """A plugin was left out because it is broken, or a hook of it because it is not marked."""
 
 
 @attrs.define
@@ -54,6 +55,8 @@ class Plugin:
     reason: str = ""
     traceback: str = ""
     hooks: list[str] = attrs.field(factory=list)
+    warnings: list[str] = attrs.field(factory=list)
+    """What its author should look at, though it works."""
 
 
 @attrs.frozen
@@ -107,10 +110,23 @@ class Catalog:
                 reason = left_out[name].reason
                 problems.append(f"plugin {requirement.name} is installed but broken ({reason}); repair it, or {remedy}")
             elif name not in installed:
-                problems.append(f"plugin {requirement.name} is not installed; {remedy}")
+                problems.append(no_plugin(requirement.name) or f"plugin {requirement.name} is not installed; {remedy}")
             elif not requirement.specifier.contains(installed[name], prereleases=True):
                 problems.append(f"plugin {requirement.name} is {installed[name]}, the recipe needs {text}; {remedy}")
         return problems
+
+
+def no_plugin(name: str) -> str:
+    """What to say of a distribution that is installed without being a plugin; empty where it is not installed."""
+    for distribution in distributions(name=name):
+        groups = {entry_point.group for entry_point in distribution.entry_points} - {GROUP}
+        near = suggestion(GROUP, groups).removeprefix("; did you mean ").removesuffix("?")
+        misspelt = f" (only in {near})" if near else ""
+        return (
+            f'{name} {distribution.version} is installed but has no entry point in the group "{GROUP}"{misspelt}; '
+            "see docs/plugins.md"
+        )
+    return ""
 
 
 def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str] | None = None) -> Catalog:
@@ -135,7 +151,7 @@ def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str
         else:
             loader.load(plugin, partial(_import_entry_point, entry_point, distribution))
     for path in dict.fromkeys(Path(file).expanduser().resolve() for file in files):
-        plugin = Plugin(f"file:{path.stem}", canonical(path.stem), "0", str(path))
+        plugin = Plugin(f"{_FILE}{path.stem}", canonical(path.stem), "0", str(path))
         loader.load(plugin, partial(_import_file, path))
     return Catalog(loader.registries, loader.plugins, loader.manager)
 
@@ -156,6 +172,7 @@ class _Loader:
         try:
             if again:
                 raise ValueError(f"another plugin is called {plugin.name} already; rename one of the two")
+            before = set(sys.modules)
             self._register(plugin, import_module())
         except (Exception, SystemExit) as error:
             plugin.status = "failed"
@@ -170,10 +187,19 @@ class _Loader:
             if self.strict:
                 raise PluginError(message) from error
             warnings.warn(message, PluginWarning, stacklevel=4)
+            return
+        for text in plugin.warnings:
+            warnings.warn(f"plugin {plugin.name} ({plugin.version}): {text}", PluginWarning, stacklevel=4)
+        if plugin.distribution != OWN_DISTRIBUTION and not plugin.name.startswith(_FILE):  # a file is loaded when named
+            plugin.warnings += _torch_imported(plugin, before)
 
     def _register(self, plugin: Plugin, module: Any) -> None:
         known = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "ganlab_spec")}
-        marked = [name for name, value in inspect.getmembers(module) if hasattr(value, "ganlab_impl")]
+        members = dict(inspect.getmembers(module))
+        marked = [name for name, value in members.items() if hasattr(value, "ganlab_impl")]
+        for name in sorted((known & members.keys()) - set(marked)):
+            if inspect.isroutine(members[name]) and not hasattr(members[name], "ganlab_spec"):
+                plugin.warnings.append(f"{name} is not marked with @ganlab.hookimpl, so that it is never called")
         for name in marked:
             if name not in known:
                 raise AttributeError(f"'{name}' is no hook of ganlab{suggestion(name, known)}")
@@ -196,7 +222,12 @@ class _Loader:
             summary: str = "",
             aliases: Sequence[str] = (),
             deprecated: str | None = None,
+            **others: Any,
         ) -> None:
+            for other in others:
+                known = ("name", "target", "summary", "aliases", "deprecated")
+                near = suggestion(other, known)
+                raise TypeError(f"register has no argument '{other}'{near} (it has: {', '.join(known)})")
             check_registration(kind, name, target, aliases)
             self.registries[kind].add(
                 Entry(
@@ -212,7 +243,27 @@ class _Loader:
                 )
             )
 
+        register.__qualname__ = "register"  # as Python names it where an argument is missing
         return register
+
+
+def _torch_imported(plugin: Plugin, before: Collection[str]) -> list[str]:
+    """A warning where loading a plugin has imported torch, which then makes every command slow."""
+    package = plugin.source.partition(":")[0].partition(".")[0].strip()
+    new = {name: module for name, module in sys.modules.items() if name not in before}
+    own = {name: module for name, module in new.items() if name.partition(".")[0] == package}
+    direct = [name for name, module in own.items() if any(map(_is_of_torch, getattr(module, "__dict__", {}).values()))]
+    if not direct and "torch" not in new:
+        return []
+    place = direct[0] if direct else f"{package}, by way of what it imports,"
+    return [
+        f"{place} imports torch, which takes every ganlab command seconds; register 'package.module:Class' and import "
+        "torch in that module's `build`, or where `build` imports from"
+    ]
+
+
+def _is_of_torch(value: Any) -> bool:
+    return isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "torch"
 
 
 def _check_arguments(name: str, hook: Callable[..., Any]) -> None:

@@ -49,6 +49,8 @@ def plugins(as_json: bool, plugin_files: tuple[Path, ...]) -> None:
             click.echo(f"    {reason}")
         if where := _places(row["traceback"]):
             click.echo(f"    at {where[-1]}")
+        for text in row["warnings"]:
+            click.echo(f"    {click.style('warning', fg='yellow')}: {text}")
         for kind, names in row["components"].items():
             click.echo(f"    {kind}: {', '.join(names)}")
         registering = {f"register_{plural}" for plural in KINDS.values()}
@@ -91,6 +93,7 @@ def _row(plugin: Plugin, catalog: Catalog) -> dict[str, Any]:
         "status": plugin.status if len(reasons) == 1 else "failed",
         "reason": "\n".join(filter(None, reasons)),
         "traceback": "\n".join(filter(None, tracebacks)),
+        "warnings": plugin.warnings,
         "hooks": plugin.hooks,
         "components": components,
     }
