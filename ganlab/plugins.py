@@ -33,7 +33,8 @@ from ganlab.registry import OWN_DISTRIBUTION, Entry, Registry, canonical, check_
 
 GROUP = "ganlab"
 _FILE = "file:"
-_FILE_MODULE = "ganlab_plugin_file_"
+FILE_MODULE = "ganlab_plugin_file_"
+"""What the names of modules begin with that were read from a file given by `--plugin`."""
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*(\s*:\s*[A-Za-z_][\w.]*)?(\s*\[.*\])?")
 
 
@@ -127,6 +128,17 @@ def no_plugin(name: str) -> str:
             "see docs/plugins.md"
         )
     return ""
+
+
+def modules_of_plugins() -> dict[str, str]:
+    """Top-level module or package to `distribution version`, for all that other people's plugins are made of."""
+    found = {}
+    for plugin, entry_point in _entry_points():
+        if plugin.distribution != OWN_DISTRIBUTION:
+            listed = (entry_point.dist and entry_point.dist.read_text("top_level.txt")) or ""
+            for name in (_package(plugin), *listed.split()):
+                found[name] = f"{plugin.distribution} {plugin.version}"
+    return found
 
 
 def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str] | None = None) -> Catalog:
@@ -249,7 +261,7 @@ class _Loader:
 
 def _torch_imported(plugin: Plugin, before: Collection[str]) -> list[str]:
     """A warning where loading a plugin has imported torch, which then makes every command slow."""
-    package = plugin.source.partition(":")[0].partition(".")[0].strip()
+    package = _package(plugin)
     new = {name: module for name, module in sys.modules.items() if name not in before}
     own = {name: module for name, module in new.items() if name.partition(".")[0] == package}
     direct = [name for name, module in own.items() if any(map(_is_of_torch, getattr(module, "__dict__", {}).values()))]
@@ -260,6 +272,11 @@ def _torch_imported(plugin: Plugin, before: Collection[str]) -> list[str]:
         f"{place} imports torch, which takes every ganlab command seconds; register 'package.module:Class' and import "
         "torch in that module's `build`, or where `build` imports from"
     ]
+
+
+def _package(plugin: Plugin) -> str:
+    """The top-level module or package of an installed plugin."""
+    return plugin.source.partition(":")[0].partition(".")[0].strip()
 
 
 def _is_of_torch(value: Any) -> bool:
@@ -327,14 +344,14 @@ def _import_file(path: Path) -> ModuleType:
     """Import a plugin from a file that is not installed."""
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    name = _FILE_MODULE + path.stem
+    name = FILE_MODULE + path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     present = sys.modules.get(path.stem)
-    if present is None or present.__name__.startswith(_FILE_MODULE):  # "my_module:Class" targets and pickling find it
+    if present is None or present.__name__.startswith(FILE_MODULE):  # "my_module:Class" targets and pickling find it
         sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
