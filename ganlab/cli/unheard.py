@@ -43,7 +43,7 @@ class _Patient:
 def readers_may_leave() -> Iterator[None]:
     """Inside, a broken pipe at standard output or standard error ends nothing."""
     with (
-        contextlib.redirect_stdout(_Patient(sys.stdout)),  # type: ignore[type-var]  # it is a stream by __getattr__
-        contextlib.redirect_stderr(_Patient(sys.stderr)),  # type: ignore[type-var]  # as above
+        contextlib.redirect_stdout(_Patient(sys.stdout)),
+        contextlib.redirect_stderr(_Patient(sys.stderr)),
     ):
         yield

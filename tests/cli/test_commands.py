@@ -157,14 +157,29 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert done.stderr == ""
 
 
+TALKS = """
+import attrs, ganlab
+
+@attrs.frozen
+class Talks:
+    "A loss that says when it is built."
+    def build(self):
+        from ganlab_losses.classification import Hinge
+        print("built", flush=True)
+        return Hinge().build()
+
+@ganlab.hookimpl
+def register_losses(register):
+    register("talks", Talks)
+"""
+
+
 @pytest.mark.parametrize("speaks", ["progress", "a plugin"])
 def test_a_training_goes_on_when_nobody_reads_its_progress(tmp_path: Path, speaks: str) -> None:
-    (tmp_path / "talks.py").write_text(
-        "import ganlab\n@ganlab.hookimpl\ndef after_stage(stage):\n    print(stage, flush=True)\n"
-    )
+    (tmp_path / "talks.py").write_text(TALKS)
     recipe = write_recipe(tmp_path, TINY.replace("tick_images = 40", "tick_images = 8"))
     words = [GANLAB, "run", recipe, "--run-dir", tmp_path / "run", "--set", "run.images=160"]
-    words += ["--quiet", "--plugin", tmp_path / "talks.py"] if speaks == "a plugin" else []
+    words += ["--quiet", "--plugin", tmp_path / "talks.py", "--set", "loss=talks"] if speaks == "a plugin" else []
     reader, writer = os.pipe()
     os.close(reader)  # whoever read it has gone
     try:
