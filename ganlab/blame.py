@@ -6,7 +6,7 @@ import traceback
 
 import attrs
 
-from ganlab.plugins import FILE_MODULE, modules_of_plugins
+from ganlab.discovery import FILE_MODULE, modules_of_plugins
 
 
 @attrs.frozen

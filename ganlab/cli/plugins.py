@@ -15,9 +15,10 @@ import click
 import ganlab
 from ganlab.cli import describe
 from ganlab.cli.common import plugin_option
+from ganlab.discovery import Plugin
 from ganlab.errors import PluginError
 from ganlab.interfaces import KINDS
-from ganlab.plugins import Catalog, Plugin, PluginWarning, load_plugins
+from ganlab.plugins import Catalog, PluginWarning, load_plugins
 
 
 @click.command()

@@ -7,9 +7,10 @@ from typing import Any
 
 import attrs
 
+from ganlab.discovery import no_plugin
 from ganlab.errors import ComponentNotFound, PluginError
 from ganlab.interfaces import KINDS
-from ganlab.plugins import Catalog, load_plugins, no_plugin
+from ganlab.plugins import Catalog, load_plugins
 from ganlab.registry import Entry, canonical, suggestion
 from ganlab.testing.contract import Broken, ConformanceError, Contract, NotApplicable, told, while_doing
 from ganlab.testing.subject import Subject, Table, shown

@@ -59,7 +59,7 @@ FAULTS = {
 def test_a_component_s_fault_is_told_at_the_plugin_s_line(
     site: Site, in_folder: WriteFile, where: str, how: str, line: str, function: str, installed: bool
 ) -> None:
-    file = site.path / "acme.py" if installed else in_folder("acme.py", PLUGIN)
+    file = site.path / "acme.py" if installed else in_folder("bent_file.py", PLUGIN)
     plugin, options = ("acme-gan 0.3", []) if installed else (str(file), ["--plugin", file])
     if installed:
         site.install("acme-gan", {"acme": PLUGIN})
@@ -73,7 +73,7 @@ def test_a_component_s_fault_is_told_at_the_plugin_s_line(
 
 
 def test_what_no_plugin_is_in_is_told_as_before(in_folder: WriteFile) -> None:
-    file = in_folder("acme.py", PLUGIN)
+    file = in_folder("bent_file.py", PLUGIN)
     recipe = in_folder("tiny.toml", f'{TINY}[loss]\nname = "bent"\nwhere = "result"\n')
     done = command("run", recipe, "--run-dir", "run", "--plugin", file, "--set", "run.check_memory=true")
     assert done.code == 1
@@ -86,7 +86,7 @@ def test_what_no_plugin_is_in_is_told_as_before(in_folder: WriteFile) -> None:
 
 
 def test_a_step_that_cannot_be_rehearsed_is_told_at_the_plugin_s_line(in_folder: WriteFile) -> None:
-    file = in_folder("acme.py", PLUGIN)
+    file = in_folder("bent_file.py", PLUGIN)
     recipe = in_folder("tiny.toml", f'{TINY}[loss]\nname = "bent"\nwhere = "torch"\n')
     done = command("plan", recipe, "--plugin", file, "--seconds", 0)
     assert done.code == 2

@@ -10,9 +10,9 @@ import pytest
 
 import ganlab
 from ganlab.components import DeprecatedComponent
+from ganlab.discovery import Plugin
 from ganlab.errors import PluginError
 from ganlab.interfaces import KINDS
-from ganlab.plugins import Plugin
 
 from .conftest import Site
 

@@ -12,8 +12,9 @@ import warnings
 import pytest
 
 import ganlab
+from ganlab.discovery import Plugin
 from ganlab.errors import PluginError, RecipeError
-from ganlab.plugins import Plugin, PluginWarning
+from ganlab.plugins import PluginWarning
 from ganlab.recipe import load_recipe
 
 from ..commands import ganlab as command

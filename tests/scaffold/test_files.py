@@ -71,7 +71,10 @@ def test_pyproject_names_what_ganlab_and_pytest_look_for() -> None:
 
 def test_the_readme_says_that_recipes_need_a_checkout() -> None:
     """pip installs the package, not `recipes/`."""
-    for kinds, commands in ((("loss",), ["run recipes/loss"]), (("layer", "executor"), ["run recipes/layer", "ablate"])):
+    for kinds, commands in (
+        (("loss",), ["run recipes/loss"]),
+        (("layer", "executor"), ["run recipes/layer", "ablate"]),
+    ):
         text = files_of(Project("acme-gan", kinds))["README.md"]
         installed, _, checkout = text.partition("which pip does not install")
         assert "$ pip install acme-gan" in installed
