@@ -83,7 +83,7 @@ class Entry:
         if not callable(getattr(loaded, "build", None)):
             raise PluginError(
                 f"{self.kind} '{self.name}' of {self.distribution} {self.version}: {self.target_text} has no method "
-                "`build`, which makes what training uses"
+                "build(), which makes what training uses"
             )
         return loaded
 

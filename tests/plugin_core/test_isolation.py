@@ -184,12 +184,12 @@ BAD_TARGETS = {
     "no build": (
         "parts:Hinge",
         HINGE.replace("def build", "def biuld"),
-        "acme-gan 0.3: parts:Hinge has no method `build`, which makes what training uses",
+        "acme-gan 0.3: parts:Hinge has no method build(), which makes what training uses",
     ),
     "a build that cannot be called": (
         "parts:Hinge",
         HINGE.replace("def build(self): ...", "build = 3"),
-        "acme-gan 0.3: parts:Hinge has no method `build`",
+        "acme-gan 0.3: parts:Hinge has no method build()",
     ),
 }
 
