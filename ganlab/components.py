@@ -22,7 +22,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from ganlab.errors import ComponentNotFound, PluginError, RecipeError
 from ganlab.parameters import out_of_range
 from ganlab.problems import Problem, Problems, dotted, parameter_names, problems_of, unknown_key
-from ganlab.registry import OWN_DISTRIBUTION, Registry, suggestion
+from ganlab.registry import OWN_DISTRIBUTION, Registry, suggestion, type_hints
 from ganlab.values import shown, strict_literal, strict_scalar, type_name
 
 
@@ -104,7 +104,7 @@ class Structurer:
     def _class_hook(self, cls: type) -> Callable[[Any, Any], Any]:
         overrides = {}
         defaults: dict[str, Any] = {}
-        hints = _hints(cls)
+        hints = type_hints(cls)
         for attribute in attrs.fields(cls):
             if "component" in attribute.metadata:
                 default = self._default(cls, attribute)
@@ -235,16 +235,6 @@ class Structurer:
         if problems:
             raise Problems(problems)
         return items
-
-
-def _hints(cls: type) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls)
-    except Exception as error:
-        raise PluginError(
-            f"{cls.__module__}:{cls.__qualname__}: its annotations cannot be read ({error}); what they name must be "
-            "imported when the module is, outside `if TYPE_CHECKING`"
-        ) from error
 
 
 def _is_literal(target: Any) -> bool:

@@ -43,11 +43,16 @@ def parameter(
     def validate(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is None:
             return
-        problem = out_of_range(value, metadata)
-        if problem:
-            raise ValueError(problem)
-        if check is not None:
-            check(value)
+        try:
+            problem = out_of_range(value, metadata)
+            if problem:
+                raise ValueError(problem)
+            if check is not None:
+                check(value)
+        except ValueError as error:
+            if instance is None:  # whoever asks without an instance knows the key
+                raise
+            raise ValueError(f"{attribute.name}: {error}") from error
 
     if isinstance(default, (list, dict, set)):
         return attrs.field(factory=default.copy, validator=validate, metadata=metadata, kw_only=True)

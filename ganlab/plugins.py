@@ -6,20 +6,15 @@ first that fails to import, so the entry points are walked here, one at a time.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import os
-import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from importlib.metadata import EntryPoint, PackageNotFoundError, distributions
-from importlib.metadata import version as installed_version
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 import pluggy
@@ -27,33 +22,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ganlab import hookspecs
 from ganlab.components import create_component
+from ganlab.discovery import FILE, Plugin, entry_points, import_entry_point, import_file, no_plugin, torch_imported
 from ganlab.errors import PluginError
 from ganlab.interfaces import KINDS
 from ganlab.registry import OWN_DISTRIBUTION, Entry, Registry, canonical, check_registration, suggestion
 
-GROUP = "ganlab"
-_FILE_MODULE = "ganlab_plugin_file_"
-_ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*(\s*:\s*[A-Za-z_][\w.]*)?(\s*\[.*\])?")
-
 
 class PluginWarning(UserWarning):
-    """A plugin was left out because it is broken."""
-
-
-@attrs.define
-class Plugin:
-    """One plugin, loaded or not, and why."""
-
-    name: str
-    """`distribution:entry-point`, or `file:stem` for `--plugin FILE`."""
-    distribution: str
-    version: str
-    source: str
-    """Module or file it comes from."""
-    status: Literal["ok", "blocked", "failed"] = "ok"
-    reason: str = ""
-    traceback: str = ""
-    hooks: list[str] = attrs.field(factory=list)
+    """A plugin was left out because it is broken, or a hook of it because it is not marked."""
 
 
 @attrs.frozen
@@ -107,7 +83,7 @@ class Catalog:
                 reason = left_out[name].reason
                 problems.append(f"plugin {requirement.name} is installed but broken ({reason}); repair it, or {remedy}")
             elif name not in installed:
-                problems.append(f"plugin {requirement.name} is not installed; {remedy}")
+                problems.append(no_plugin(requirement.name) or f"plugin {requirement.name} is not installed; {remedy}")
             elif not requirement.specifier.contains(installed[name], prereleases=True):
                 problems.append(f"plugin {requirement.name} is {installed[name]}, the recipe needs {text}; {remedy}")
         return problems
@@ -123,7 +99,7 @@ def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str
     loader = _Loader(strict=environment.get("GANLAB_STRICT_PLUGINS", "") not in ("", "0"))
     allowed = _names(environment["GANLAB_PLUGINS"]) if "GANLAB_PLUGINS" in environment else None
     blocked = _names(environment.get("GANLAB_BLOCK_PLUGINS", ""))
-    for plugin, entry_point in sorted(_entry_points(), key=lambda item: item[0].name):
+    for plugin, entry_point in sorted(entry_points(), key=lambda item: item[0].name):
         distribution = plugin.distribution
         names = {canonical(distribution), plugin.name}
         if names & blocked:
@@ -133,10 +109,10 @@ def load_plugins(files: Sequence[str | Path] = (), environment: Mapping[str, str
             plugin.status, plugin.reason = "blocked", "GANLAB_PLUGINS does not name it"
             loader.plugins.append(plugin)
         else:
-            loader.load(plugin, partial(_import_entry_point, entry_point, distribution))
+            loader.load(plugin, partial(import_entry_point, entry_point, distribution))
     for path in dict.fromkeys(Path(file).expanduser().resolve() for file in files):
-        plugin = Plugin(f"file:{path.stem}", canonical(path.stem), "0", str(path))
-        loader.load(plugin, partial(_import_file, path))
+        plugin = Plugin(f"{FILE}{path.stem}", canonical(path.stem), "0", str(path))
+        loader.load(plugin, partial(import_file, path))
     return Catalog(loader.registries, loader.plugins, loader.manager)
 
 
@@ -156,6 +132,7 @@ class _Loader:
         try:
             if again:
                 raise ValueError(f"another plugin is called {plugin.name} already; rename one of the two")
+            before = set(sys.modules)
             self._register(plugin, import_module())
         except (Exception, SystemExit) as error:
             plugin.status = "failed"
@@ -170,10 +147,19 @@ class _Loader:
             if self.strict:
                 raise PluginError(message) from error
             warnings.warn(message, PluginWarning, stacklevel=4)
+            return
+        for text in plugin.warnings:
+            warnings.warn(f"plugin {plugin.name} ({plugin.version}): {text}", PluginWarning, stacklevel=4)
+        if plugin.distribution != OWN_DISTRIBUTION and not plugin.name.startswith(FILE):  # a file is loaded when named
+            plugin.warnings += torch_imported(plugin, before)
 
     def _register(self, plugin: Plugin, module: Any) -> None:
         known = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "ganlab_spec")}
-        marked = [name for name, value in inspect.getmembers(module) if hasattr(value, "ganlab_impl")]
+        members = dict(inspect.getmembers(module))
+        marked = [name for name, value in members.items() if hasattr(value, "ganlab_impl")]
+        for name in sorted((known & members.keys()) - set(marked)):
+            if inspect.isroutine(members[name]) and not hasattr(members[name], "ganlab_spec"):
+                plugin.warnings.append(f"{name} is not marked with @ganlab.hookimpl, so that it is never called")
         for name in marked:
             if name not in known:
                 raise AttributeError(f"'{name}' is no hook of ganlab{suggestion(name, known)}")
@@ -196,7 +182,12 @@ class _Loader:
             summary: str = "",
             aliases: Sequence[str] = (),
             deprecated: str | None = None,
+            **others: Any,
         ) -> None:
+            for other in others:
+                known = ("name", "target", "summary", "aliases", "deprecated")
+                near = suggestion(other, known)
+                raise TypeError(f"register has no argument '{other}'{near} (it has: {', '.join(known)})")
             check_registration(kind, name, target, aliases)
             self.registries[kind].add(
                 Entry(
@@ -212,6 +203,7 @@ class _Loader:
                 )
             )
 
+        register.__qualname__ = "register"  # as Python names it where an argument is missing
         return register
 
 
@@ -224,75 +216,6 @@ def _check_arguments(name: str, hook: Callable[..., Any]) -> None:
         if positional and parameter.default is parameter.empty and parameter.name not in known:
             near = suggestion(parameter.name, known)
             raise TypeError(f"the hook {name} has no argument '{parameter.name}'{near} (it has: {', '.join(known)})")
-
-
-def _check_needs(requirements: Iterable[str]) -> None:
-    """Raises `ImportError` where a distribution says that it needs another ganlab than this one."""
-    for text in requirements:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue  # of somebody else's; pip has judged it
-        if canonical(requirement.name) != OWN_DISTRIBUTION:
-            continue
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        try:
-            present = installed_version(OWN_DISTRIBUTION)
-        except PackageNotFoundError:  # a source tree on the path that was never installed
-            continue
-        if applies and not requirement.specifier.contains(present, prereleases=True):
-            raise ImportError(f"it needs {requirement}, and this is ganlab {present}")
-
-
-def _entry_points() -> Iterator[tuple[Plugin, EntryPoint]]:
-    """Every entry point of our group, once even if its metadata is found twice on the path.
-
-    Metadata that cannot be read is somebody else's trouble and is passed over.
-    """
-    seen = set()
-    for distribution in distributions():
-        try:
-            found = [entry_point for entry_point in distribution.entry_points if entry_point.group == GROUP]
-            name = canonical(distribution.metadata["Name"] or "unknown") if found else ""
-            version = distribution.version or "0" if found else ""
-        except Exception:
-            continue
-        for entry_point in found:
-            plugin = Plugin(f"{name}:{entry_point.name}", name, version, entry_point.value)
-            if plugin.name not in seen:
-                seen.add(plugin.name)
-                yield plugin, entry_point
-
-
-def _import_entry_point(entry_point: EntryPoint, distribution: str) -> Any:
-    if not _ENTRY_POINT.fullmatch(entry_point.value):
-        raise ImportError(f"entry point {entry_point.value!r} is not of the form 'package.module'")
-    if entry_point.dist is not None and distribution != OWN_DISTRIBUTION:
-        _check_needs(entry_point.dist.requires or ())
-    return entry_point.load()
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a plugin from a file that is not installed."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    name = _FILE_MODULE + path.stem
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    present = sys.modules.get(path.stem)
-    if present is None or present.__name__.startswith(_FILE_MODULE):  # "my_module:Class" targets and pickling find it
-        sys.modules[path.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        for each in (name, path.stem):
-            if sys.modules.get(each) is module:
-                del sys.modules[each]
-        raise
-    return module
 
 
 def _names(text: str) -> set[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import typing
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
@@ -78,7 +79,43 @@ class Entry:
                 f"{self.kind} '{self.name}' of {self.distribution} {self.version}: {self.target_text} is not a class "
                 "made with attrs.frozen"
             )
+        type_hints(loaded)
+        if not callable(getattr(loaded, "build", None)):
+            raise PluginError(
+                f"{self.kind} '{self.name}' of {self.distribution} {self.version}: {self.target_text} has no method "
+                "build(), which makes what training uses"
+            )
         return loaded
+
+
+def type_hints(cls: type) -> dict[str, Any]:
+    """The type of each field of an attrs class. Raises `PluginError`, also for tables within it, where one has none."""
+    found: dict[type, dict[str, Any]] = {}
+    waiting = [cls]
+    while waiting:
+        each = waiting.pop()
+        found[each] = _own_type_hints(each)
+        inner = [part for hint in found[each].values() for part in (hint, *typing.get_args(hint))]
+        waiting += [part for part in inner if isinstance(part, type) and attrs.has(part) and part not in found]
+    return found[cls]
+
+
+def _own_type_hints(cls: type) -> dict[str, Any]:
+    where = f"{cls.__module__}:{cls.__qualname__}"
+    try:
+        hints = typing.get_type_hints(cls)
+    except Exception as error:
+        raise PluginError(
+            f"{where}: its annotations cannot be read ({error}); what they name must be imported when the module is, "
+            "outside `if TYPE_CHECKING`"
+        ) from error
+    for attribute in attrs.fields(cls):
+        if attribute.name not in hints:
+            known = type(attribute.default) in (bool, int, float, str)
+            wanted = type(attribute.default).__name__ if known else "TYPE"
+            remedy = f"write `{attribute.name}: {wanted} = ...`"
+            raise PluginError(f"{where}: parameter '{attribute.name}' has no type annotation; {remedy}")
+    return {attribute.name: hints[attribute.name] for attribute in attrs.fields(cls)}
 
 
 def check_registration(kind: str, name: Any, target: Any, aliases: Any) -> None:

@@ -101,7 +101,25 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        click.echo(f"ganlab: unexpected {type(error).__name__}: {error}", err=True)
-        click.echo("ganlab: this is a fault in ganlab or in a plugin; run again with --debug to see where", err=True)
+        for line in _unexpected(error):
+            click.echo(f"ganlab: {line}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception) -> list[str]:
+    """What to say of an exception that nobody expected: whose it is, and what tells more."""
+    from ganlab.blame import culprit
+
+    found = culprit(error)
+    text = f"{type(error).__name__}: {error}"
+    if found is None:
+        return [
+            f"unexpected {text}",
+            "this is a fault in ganlab or in a plugin; run again with --debug to see where",
+        ]
+    how = "called ganlab, which raised" if found.calls_ganlab else "raised"
+    return [
+        f"plugin {found.plugin} {how} {text}",
+        f"at {found.place}; `ganlab.testing` checks a plugin's components, --debug shows the whole traceback",
+    ]

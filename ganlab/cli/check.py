@@ -9,6 +9,7 @@ import attrs
 import click
 
 from ganlab.cli.common import ablation_with_warnings, catalog_with_warnings, recipe_options, recipe_with_warnings
+from ganlab.registry import OWN_DISTRIBUTION
 
 if TYPE_CHECKING:
     from ganlab.recipe import Recipe
@@ -32,8 +33,10 @@ def check(recipe: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ..
         click.echo(f"{recipe}: fine ({trials})")
         return
     loaded = recipe_with_warnings(recipe, overrides, catalog)
+    source_name = loaded.plain()["data"]["name"].removeprefix(f"{OWN_DISTRIBUTION}:")
     for key, path in _missing_paths(loaded.recipe.data.source):
-        click.echo(f"note: data.{key}: nothing at {path} yet; `ganlab data pack SRC {path}` makes it")
+        remedy = f"; `ganlab data pack SRC {path}` makes it" if source_name == "shards" else ""
+        click.echo(f"note: data.{key}: nothing at {path} yet{remedy}")
     grown = _grown(loaded.recipe)
     if grown < loaded.recipe.data.resolution:
         click.echo(f"note: run.images: the schedule grows to {grown}x{grown} only before the run ends")

@@ -16,7 +16,7 @@ from ganlab.errors import PluginError
 from ganlab.plugins import Catalog
 from ganlab.recipe.json_schema import fits
 from ganlab.recipe.schema import DataTable, MetricTable, Recipe
-from ganlab.registry import Entry, Registry
+from ganlab.registry import Entry, Registry, type_hints
 
 SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
@@ -53,11 +53,8 @@ def component(entry: Entry, catalog: Catalog) -> dict[str, Any]:
 
 
 def parameters(cls: type, catalog: Catalog) -> list[dict[str, Any]]:
-    """The parameters of a component's class, in its order. Raises `PluginError` for annotations that cannot be read."""
-    try:
-        hints = typing.get_type_hints(cls)
-    except Exception as error:
-        raise PluginError(f"{cls.__module__}:{cls.__qualname__}: its annotations cannot be read ({error})") from error
+    """The parameters of a component's class, in its order."""
+    hints = type_hints(cls)
     return [_parameter(attribute, hints[attribute.name], catalog) for attribute in attrs.fields(cls)]
 
 

@@ -7,15 +7,16 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganlab.cli.common import blaming, catalog_with_warnings, plugin_option, recipe_with_warnings
 from ganlab.cli.threads import spin_briefly
 from ganlab.errors import GanlabError, RecipeError, RunError
+from ganlab.registry import OWN_DISTRIBUTION
 
 if TYPE_CHECKING:
     from ganlab.plugins import Catalog
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     "metrics",
     multiple=True,
     metavar="METRIC",
-    help="A metric's name, or a table such as '{name = \"swd\", count = 64}' (repeatable); default: the recipe's.",
+    help="A metric's name, which means the recipe's entry of it if there is one, or a table such as "
+    "'{name = \"swd\", count = 64}' (repeatable); default: all of the recipe's.",
 )
 @click.option(
     "--set",
@@ -87,8 +89,9 @@ def _recipe(folder: RunFolder, metrics: Sequence[str], overrides: Sequence[str],
     """The run's recipe with the metrics that are wanted. Raises `RecipeError` in the words of this command."""
     from ganlab.recipe import differences
 
-    wanted = [_metric(text) for text in metrics]
-    names = [name for name, _ in wanted] or [str(table.get("name")) for table in folder.recipe().get("metrics", ())]
+    listed_there = folder.recipe().get("metrics", ())
+    wanted = [_metric(text, listed_there) for text in metrics]
+    names = [name for name, _ in wanted] or [str(table.get("name")) for table in listed_there]
     if not names:
         raise GanlabError(f"{folder.path}: its recipe has no [[metrics]]; say what to measure, such as --metric swd")
     listed = f"metrics=[{', '.join(toml for _, toml in wanted)}]"
@@ -105,16 +108,34 @@ def _recipe(folder: RunFolder, metrics: Sequence[str], overrides: Sequence[str],
     return loaded
 
 
-def _metric(text: str) -> tuple[str, str]:
-    """The name of the metric that --metric means, and its TOML."""
+def _metric(text: str, listed: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The name of the metric that --metric means, and its TOML.
+
+    A name means the entry of the run's recipe, where there is exactly one of that metric that can be measured now.
+    """
     if not text.lstrip().startswith("{"):
-        return text, json.dumps(text)
+        entries = [table for table in listed if _bare(str(table.get("name"))) == _bare(text)]
+        entries = [table for table in entries if table.get("averaged", True)]
+        return text, _inline({**entries[0], "name": text} if len(entries) == 1 else text)
     try:
         table = tomllib.loads(f"metric = {text}")["metric"]
     except ValueError as error:
         remedy = """write a name, or a table such as '{name = "swd", count = 64}'"""
         raise GanlabError(f"--metric {text}: not valid TOML; {remedy}") from error
     return str(table.get("name", "")), text
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix(f"{OWN_DISTRIBUTION}:")
+
+
+def _inline(value: Any) -> str:
+    """A value of a recipe as TOML of one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_inline(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _assignment(text: str, names: Sequence[str]) -> str:

@@ -15,9 +15,10 @@ import click
 import ganlab
 from ganlab.cli import describe
 from ganlab.cli.common import plugin_option
+from ganlab.discovery import Plugin
 from ganlab.errors import PluginError
 from ganlab.interfaces import KINDS
-from ganlab.plugins import Catalog, Plugin, PluginWarning, load_plugins
+from ganlab.plugins import Catalog, PluginWarning, load_plugins
 
 
 @click.command()
@@ -49,6 +50,8 @@ def plugins(as_json: bool, plugin_files: tuple[Path, ...]) -> None:
             click.echo(f"    {reason}")
         if where := _places(row["traceback"]):
             click.echo(f"    at {where[-1]}")
+        for text in row["warnings"]:
+            click.echo(f"    {click.style('warning', fg='yellow')}: {text}")
         for kind, names in row["components"].items():
             click.echo(f"    {kind}: {', '.join(names)}")
         registering = {f"register_{plural}" for plural in KINDS.values()}
@@ -91,6 +94,7 @@ def _row(plugin: Plugin, catalog: Catalog) -> dict[str, Any]:
         "status": plugin.status if len(reasons) == 1 else "failed",
         "reason": "\n".join(filter(None, reasons)),
         "traceback": "\n".join(filter(None, tracebacks)),
+        "warnings": plugin.warnings,
         "hooks": plugin.hooks,
         "components": components,
     }

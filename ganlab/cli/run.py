@@ -18,6 +18,7 @@ import click
 
 from ganlab.cli.common import blaming, catalog_with_warnings, recipe_options, recipe_with_warnings
 from ganlab.cli.threads import spin_briefly
+from ganlab.cli.unheard import readers_may_leave
 from ganlab.errors import GanlabError
 from ganlab.jobs import LOST, end_with_starter
 from ganlab.train.launch import STORE, launch
@@ -91,7 +92,12 @@ def run(
     step, saves and ends with exit code 130; again, at once.
     """  # noqa: D301 - click wants the control character, to leave the lines as they are
     end_with_starter()
-    asked = _Asked(recipe, overrides, plugin_files, run_dir, resume, quiet)
+    with readers_may_leave():
+        return _run(_Asked(recipe, overrides, plugin_files, run_dir, resume, quiet), ranks)
+
+
+def _run(asked: _Asked, ranks: int) -> int:
+    """Train alone, as one of several ranks, or as the one that starts them."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
         if ranks > 1:
             raise GanlabError(f"--ranks {ranks}: this is one of several ranks already; leave the option out")

@@ -21,7 +21,7 @@ from ganlab.errors import GanlabError
 from ganlab.interfaces import KINDS
 from ganlab.plugins import Catalog
 from ganlab.problems import KeyPath, dotted
-from ganlab.registry import Entry, suggestion
+from ganlab.registry import Entry, canonical, suggestion
 
 
 @click.command()
@@ -52,7 +52,24 @@ def show(
         return
     if name is not None:
         raise GanlabError(f"'{what}' is no kind of component{suggestion(what, KINDS)} (kinds: {', '.join(KINDS)})")
+    if not Path(what).is_file() and (instead := _instead(what, catalog)):
+        raise GanlabError(f"{what} is no recipe file; {instead}")
     _show_recipe(Path(what), overrides, catalog, as_json)
+
+
+def _instead(name: str, catalog: Catalog) -> str:
+    """What to type for what is no recipe but the name of a component or of a plugin; empty where it is neither."""
+    bare = name.rpartition(":")[2]
+    words = []
+    for kind, registry in catalog.registries.items():
+        offers = [entry for entry in registry.entries() if bare in (entry.name, *entry.aliases)]
+        offers = [entry for entry in offers if name in (bare, entry.qualified_name)]
+        words += [f"`ganlab show {kind} {describe.name_to_write(entry, registry)}`" for entry in offers]
+    if words:
+        return f"for the component type {' or '.join(words)}"
+    if any(canonical(name) in (plugin.name, plugin.distribution) for plugin in catalog.plugins):
+        return "`ganlab plugins` shows the plugin of that name, and `ganlab list` what it offers"
+    return ""
 
 
 def _show_recipe(file: Path, overrides: tuple[str, ...], catalog: Catalog, as_json: bool) -> None:

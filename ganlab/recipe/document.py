@@ -290,8 +290,8 @@ def _nearest_line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
 
 def _missing(file: Path) -> str:
     """What to say of a recipe that is not there: the nearest name in its folder, or in `recipes/`."""
-    near = {path.name: path for folder in (file.parent, Path("recipes")) for path in folder.glob("*.toml")}
-    guess = difflib.get_close_matches(file.with_suffix(".toml").name, near, n=1)
+    near = {path.stem: path for folder in (file.parent, Path("recipes")) for path in folder.glob("*.toml")}
+    guess = difflib.get_close_matches(file.stem, near, n=1, cutoff=0.7)  # endings, which all have, make nothing alike
     if guess:
         return f"{file}: no such file; did you mean '{near[guess[0]]}'?"
     listing = f" (here are {', '.join(str(near[name]) for name in sorted(near)[:6])})" if near else ""

@@ -17,6 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import attrs
 
+from ganlab.errors import PluginError
 from ganlab.recipe.schema import DataTable, MetricTable, Recipe
 from ganlab.registry import Entry, Registry
 
@@ -174,8 +175,8 @@ class _Writer:
         """Those that work; `ganlab plugins` tells of the others."""
         for entry in entries:
             try:
-                typing.get_type_hints(entry.load())
-            except Exception:  # whatever a plugin's module or annotation raises
+                entry.load()
+            except PluginError:
                 continue
             yield entry
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from ganlab.discovery import no_plugin
 from ganlab.errors import ComponentNotFound, PluginError
 from ganlab.interfaces import KINDS
 from ganlab.plugins import Catalog, load_plugins
@@ -199,6 +200,8 @@ def _plugins(catalog: Catalog, wanted: str) -> set[str]:
     names = {canonical(distribution) + colon + entry_point, wanted}
     matching = [plugin for plugin in catalog.plugins if names & {plugin.name, plugin.distribution}]
     if not matching:
+        if without := no_plugin(distribution):
+            raise PluginError(without)
         known = sorted({plugin.distribution for plugin in catalog.plugins})
         raise PluginError(f"no plugin '{wanted}' is installed{suggestion(wanted, known)}; run: pip install -e .")
     broken = [plugin for plugin in matching if plugin.status != "ok"]

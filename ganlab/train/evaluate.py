@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -68,14 +69,24 @@ def evaluate(loaded: LoadedRecipe, folder: RunFolder, *, say: Callable[[str], No
         saved = read_generator(folder.generator_path, loaded.catalog)
         source = recipe.data.source.build()
         _check_data(folder, source, saved)
-        planned = [it for it in planned_metrics(loaded, source) if _is_kept(it, say)]
+        listed = planned_metrics(loaded, source)
+        planned = [it for it in listed if _is_kept(it, say)]
         if not planned:
             raise RunError(f"{folder.path}: nothing is left to measure; `ganlab list metric` lists metrics")
-        refuse_other_definitions(folder, planned)
+        refuse_other_definitions(folder, planned, partial(_key, [_name(it) for it in listed]))
         try_metrics(loaded)
         inputs = inputs_of(saved.system, source, saved.resolution, saved.fade, recipe.data.blend)
         found, problems = _all(folder, planned, source, inputs, saved, device, say)
     return Evaluation(saved.images_shown, saved.images.resolution, saved.resolution, found, problems)
+
+
+def _name(planned: Planned) -> str:
+    return str(planned.definition["metric"]["name"])
+
+
+def _key(names: Sequence[str], planned: Planned) -> str:
+    """What `ganlab evaluate --set` calls an entry: its metric's name, or its number where several have that name."""
+    return _name(planned) if names.count(_name(planned)) == 1 else str(planned.number)
 
 
 def _is_kept(planned: Planned, say: Callable[[str], None]) -> bool:

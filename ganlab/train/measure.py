@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,16 +99,28 @@ def try_metrics(loaded: LoadedRecipe) -> None:
             ) from error
 
 
-def refuse_other_definitions(folder: RunFolder, planned: Sequence[Planned]) -> None:
-    """Raise `RunError` where the folder has values of the same names that were measured in another way."""
+def refuse_other_definitions(
+    folder: RunFolder, planned: Sequence[Planned], key: Callable[[Planned], str] = lambda it: f"metrics.{it.number}"
+) -> None:
+    """Raise `RunError` where the folder has values of the same names that were measured in another way.
+
+    `key` is what `--set` calls an entry.
+    """
     known = read_results(folder)
     for it in planned:
         before = known.get(Result(it.definition, {}, {}).key)
         if before is None or not (changed := _differences(before.definition, it)):
             continue
+        settable = [(each.removeprefix("metric"), old) for each, old, _ in changed if each.startswith("metric.")]
+        back = " ".join(
+            shlex.join(["--set", f"{key(it)}{name}={json.dumps(old)}"]) for name, old in settable if old is not None
+        )
+        remedies = " or ".join(filter(None, (back, f"--set {key(it)}.label=NAME")))
+        name, old, new = changed[0]
         raise RunError(
-            f"{folder.path}: metrics.{it.number}: {it.name} has been measured with {changed[0]}; undo that, or give it "
-            "another `label`, so that its values get names of their own"
+            f"{folder.path}: {key(it)}: {it.name} has been measured with {name.removeprefix('metric.')} {_said(old)}, "
+            f"not {_said(new)}; undo that, or give it another `label`, so that its values get names of their own: "
+            f"{remedies}"
         )
 
 
@@ -245,14 +258,17 @@ def _direction(directions: Mapping[str, str], name: str) -> str:
     return str(directions[max(known, key=len)]) if known else ""
 
 
-def _differences(before: Mapping[str, Any], planned: Planned) -> list[str]:
-    """In what a kept definition differs; where files lie and what the data is called does not count."""
+def _said(value: Any) -> str:
+    return "not set" if value is None else repr(value)
+
+
+def _differences(before: Mapping[str, Any], planned: Planned) -> list[tuple[str, Any, Any]]:
+    """Key, old and new value of what a kept definition differs in, None for one that is not set.
+
+    Where files lie and what the data is called does not count.
+    """
     old, new = (_comparable(it, planned.entry.metric) for it in (before, planned.definition))
-    return [
-        f"{key.removeprefix('metric.')} {old.get(key, 'not set')!r}, not {new.get(key, 'not set')!r}"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
-    ]
+    return [(key, old.get(key), new.get(key)) for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
 
 
 def _comparable(definition: Mapping[str, Any], metric: Any) -> dict[str, Any]:

@@ -18,11 +18,10 @@ import torch
 from ganlab.errors import GanlabError
 from ganlab.recipe import LoadedRecipe
 from ganlab.track.folder import RunFolder
-from ganlab.track.store import reason
 from ganlab.train.events import Position
 from ganlab.train.memory import MARGIN, free_bytes
 from ganlab.train.prepare import prepare
-from ganlab.train.rehearsal import Rehearsal, Rehearsed
+from ganlab.train.rehearsal import Rehearsal, Rehearsed, obstacle
 from ganlab.train.spans import Span, spans
 from ganlab.train.timing import iteration_seconds
 from ganlab.train.trainer import Trainer
@@ -107,7 +106,7 @@ def _plan(trainer: Trainer, seconds: float, say: Say) -> Plan:
     except GanlabError:
         raise
     except Exception as error:  # somebody's component may not work without content
-        raise GanlabError(f"this recipe's steps cannot be looked at without doing them ({reason(error)})") from error
+        raise GanlabError(f"this recipe's steps cannot be looked at without doing them: {obstacle(error)}") from error
     free = free_bytes(trainer.device)
     fits = {kind: free is None or it.peak_bytes * MARGIN <= free for kind, it in seen.items()}
     taken = _measure(trainer, stretches, seen, fits, seconds, say)

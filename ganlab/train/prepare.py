@@ -14,7 +14,6 @@ from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape
 from ganlab.recipe import LoadedRecipe, Recipe, digest
 from ganlab.recipe.rules import stages_of
 from ganlab.track.folder import RunFolder
-from ganlab.track.store import reason
 from ganlab.train.allocation import keep_freed_memory
 from ganlab.train.capture import CudaRecorder
 from ganlab.train.classes import label_names
@@ -25,6 +24,7 @@ from ganlab.train.measure import planned_metrics, refuse_other_definitions, try_
 from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
 from ganlab.train.players import build_players
 from ganlab.train.ranks import ALONE, Ranks
+from ganlab.train.rehearsal import obstacle
 from ganlab.train.supply import open_feeds
 from ganlab.train.trainer import Trainer
 
@@ -119,7 +119,7 @@ def _look_ahead(
     try:
         levels = level_memory(recipe, schedule, images, device, parts=division.parts)
     except Exception as error:  # somebody's component may not work without content; that is no reason not to train
-        say(f"peak memory cannot be worked out beforehand ({reason(error)})")
+        say(f"peak memory cannot be worked out beforehand: {obstacle(error)}")
         return
     say("peak memory by level: " + "; ".join(map(str, levels)))
     refuse_what_cannot_fit(levels, device, sharers=ranks.local_size)

@@ -10,12 +10,14 @@ import attrs
 import torch
 from torch import Tensor
 
+from ganlab.blame import culprit
 from ganlab.interfaces import ImageShape, Stage
 from ganlab.recipe.schema import Recipe
+from ganlab.track.store import reason
 from ganlab.train.critics import Level
 from ganlab.train.devices import autocast
 from ganlab.train.draws import Draws, Wanted
-from ganlab.train.hollow import HollowMode
+from ganlab.train.hollow import Hollow, HollowMode
 from ganlab.train.operations import operations
 from ganlab.train.players import Players, bare_players
 from ganlab.train.step import Outcome, discriminator_step, generator_step, joint_step
@@ -101,6 +103,14 @@ def hollow_draws(players: Players, resolution: int, minibatch: int, device: torc
     wanted = {pair.name: pair.wanted(resolution) for pair in players.pairs}
     common = of(wanted.pop("", Wanted()), players.generator.latent_size, players.system.chances)
     return attrs.evolve(common, others={name: of(numbers, 0, 0) for name, numbers in wanted.items()})
+
+
+def obstacle(error: Exception) -> str:
+    """Why a rehearsal was not possible, for people: components may do what needs content, or be wrong."""
+    text = reason(error).replace(f"'{Hollow.__name__}'", "'Tensor'")
+    found = culprit(error)
+    place = f" at {found.place}" if found else ""
+    return f"a step tried on tensors without content raised {type(error).__name__}: {text}{place}"
 
 
 class _Following:

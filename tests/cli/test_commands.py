@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from ganlab.cli import cli, main
 from ganlab.errors import GanlabError
 
 from ..commands import GANLAB, ganlab
+from ..train.tiny import TINY, write_recipe
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,6 +83,13 @@ def test_the_list_of_commands_is_not_cut() -> None:
         (["show", "loss"], "which one? (known: began, hinge, lsgan,"),
         (["show", "los", "hinge"], "'los' is no kind of component; did you mean 'loss'?"),
         (["show", "loss", "hinje"], "unknown loss 'hinje'; did you mean 'hinge'?"),
+        (["show", "hinge"], "hinge is no recipe file; for the component type `ganlab show loss hinge`\n"),
+        (["show", "ganlab:hinge"], "for the component type `ganlab show loss hinge`\n"),
+        (["show", "none"], "type `ganlab show layer none` or `ganlab show normalization none`"),
+        (["show", "ganlab:losses"], "`ganlab plugins` shows the plugin of that name, and `ganlab list` what it offers"),
+        (["show", "pgan"], "pgan: no such file; did you mean 'recipes/pggan.toml'?"),
+        (["show", "nothing-like-it"], "nothing-like-it: no such file; give the path of a recipe such as recipes/"),
+        (["check", "nope.toml"], "nope.toml: no such file; give the path of a recipe such as recipes/pggan.toml"),
         (["show", "loss", "hinge", "--set", "a=1"], "--set changes a recipe"),
         (["list", "lossy"], "unknown kind 'lossy'; did you mean 'loss'?"),
         (["import-weights", "none.npz", "recipes/pggan.toml", "--out", "w"], "none.npz: no such file"),
@@ -146,6 +155,39 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("run.name = ")
     assert done.stderr == ""
+
+
+TALKS = """
+import attrs, ganlab
+
+@attrs.frozen
+class Talks:
+    "A loss that says when it is built."
+    def build(self):
+        from ganlab_losses.classification import Hinge
+        print("built", flush=True)
+        return Hinge().build()
+
+@ganlab.hookimpl
+def register_losses(register):
+    register("talks", Talks)
+"""
+
+
+@pytest.mark.parametrize("speaks", ["progress", "a plugin"])
+def test_a_training_goes_on_when_nobody_reads_its_progress(tmp_path: Path, speaks: str) -> None:
+    (tmp_path / "talks.py").write_text(TALKS)
+    recipe = write_recipe(tmp_path, TINY.replace("tick_images = 40", "tick_images = 8"))
+    words = [GANLAB, "run", recipe, "--run-dir", tmp_path / "run", "--set", "run.images=160"]
+    words += ["--quiet", "--plugin", tmp_path / "talks.py", "--set", "loss=talks"] if speaks == "a plugin" else []
+    reader, writer = os.pipe()
+    os.close(reader)  # whoever read it has gone
+    try:
+        done = subprocess.run(words, stdout=writer, stderr=writer, check=False, timeout=200)
+    finally:
+        os.close(writer)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
 
 
 # -- completion --------------------------------------------------------------------------------------------------------

@@ -77,11 +77,36 @@ def test_without_a_metric_those_of_the_recipe_are_measured(trained: Path, tmp_pa
     assert (run / "metrics.json").read_bytes() == results
 
 
+def test_a_name_means_the_recipe_s_entry_of_that_metric(trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained / "measured", tmp_path / "run"))
+    done = ganlab("evaluate", run, "--metric", "swd", "--json")
+    assert done.code == 0, done.err
+    [told] = json.loads(done.out)["metrics"]
+    assert told["metric"]["count"] == 32, "the recipe's, not the default"
+    assert told["measured"]["metric/swd/mean"] == last_values(trained / "measured")["metric/swd/mean"]
+    done = ganlab("evaluate", run, "--metric", "swd", "--set", "swd.count=16")
+    assert done.code == 2
+    assert done.err.endswith(": --set swd.count=32 or --set swd.label=NAME\n")
+    assert ganlab("evaluate", run, "--metric", "swd", "--set", "swd.count=16", "--set", "swd.label=few").code == 0
+    assert set(last_values(run)) >= {"metric/swd/mean/few"}
+
+
+def test_a_name_means_none_of_several_entries(run: Path) -> None:
+    folder = RunFolder(run)
+    tables = "".join(f'\n[[metrics]]\nname = "swd"\nlabel = "{label}"\ncount = 3\n' for label in "ab")
+    folder.write_recipe((run / "recipe.toml").read_text().replace("metrics = []", "") + tables)
+    done = ganlab("evaluate", run, "--metric", "swd", "--set", "swd.count=16", "--set", "swd.patches_per_image=8")
+    assert done.code == 0, done.err
+    assert "metric/swd/mean" in last_values(run), "without a label, so from the defaults"
+
+
 def test_one_metric_measured_in_two_ways_needs_two_names(run: Path) -> None:
     assert ganlab("evaluate", run, "--metric", SWD).code == 0
     done = ganlab("evaluate", run, "--metric", "swd", "--set", "swd.count=16", "--set", "swd.patches_per_image=8")
     assert done.code == 2
     assert "swd has been measured with count 32, not 16; undo that, or give it another `label`" in done.err
+    assert done.err.endswith(": --set swd.count=32 or --set swd.label=NAME\n")
+    assert "metrics.0" not in done.err, "nobody wrote that"
     sets = ("--set", "0.count=16", "--set", "0.patches_per_image=8", "--set", "swd.label=few")
     assert ganlab("evaluate", run, "--metric", "swd", *sets).code == 0
     assert set(last_values(run)) >= {"metric/swd/mean/few", "best/metric/swd/mean/few"}

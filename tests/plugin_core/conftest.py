@@ -18,6 +18,8 @@ import ganlab
 class Hinge:
     """A hinge of one's own."""
     margin: float = ganlab.parameter(1.0, gt=0, help="where it stops")
+
+    def build(self): ...
 '''
 REGISTERS_HINGE = """
 import ganlab

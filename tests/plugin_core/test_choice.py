@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
 import ganlab
-from ganlab.errors import ComponentNotFound, RecipeError
+from ganlab import testing
+from ganlab.errors import ComponentNotFound, PluginError, RecipeError
 from ganlab.recipe import differences, digest, load_recipe
 
 from ..commands import ganlab as command
 from ..recipe.wrong_recipes import HEAD
-from .conftest import Site, WriteFile
+from .conftest import REGISTERS_HINGE, Site, WriteFile
 
 
 def status(environment: dict[str, str]) -> dict[str, tuple[str, str]]:
@@ -82,7 +85,7 @@ REQUIREMENTS = {
     "acme-gan<0.1; python_version < '3'": None,
     "acme-gan>=0.4": "plugin acme-gan is 0.3, the recipe needs acme-gan>=0.4; run: pip install 'acme-gan>=0.4'",
     "other-gan": "plugin other-gan is not installed; run: pip install 'other-gan'",
-    "numpy": "plugin numpy is not installed; run: pip install 'numpy'",
+    "numpy": f'numpy {version("numpy")} is installed but has no entry point in the group "ganlab"; see docs/plugins.md',
     "acme gan": "'acme gan' is not a requirement such as 'acme-gan>=0.2'",
     "": "'' is not a requirement such as 'acme-gan>=0.2'",
     ">=3": "'>=3' is not a requirement such as 'acme-gan>=0.2'",
@@ -93,6 +96,18 @@ REQUIREMENTS = {
 def test_require(site: Site, requirement: str, problem: str | None) -> None:
     site.install_hinge("acme-gan", "acme")
     assert ganlab.load_plugins().require([requirement]) == ([] if problem is None else [problem])
+
+
+def test_a_misspelt_group_of_entry_points_is_named(site: Site) -> None:
+    site.install("acme-gan", {"acme": REGISTERS_HINGE}, entry_points="[ganlabs]\nmain = acme\n")
+    says = (
+        "acme-gan 0.3 is installed but has no entry point in the group \"ganlab\" (only in 'ganlabs'); "
+        "see docs/plugins.md"
+    )
+    assert ganlab.load_plugins().require(["acme-gan"]) == [says]
+    with pytest.raises(PluginError) as raised:
+        testing.cases("acme-gan")
+    assert str(raised.value) == says
 
 
 def test_each_requirement_is_told_at_its_own_line(in_folder: WriteFile) -> None:
@@ -153,7 +168,7 @@ def test_an_unrelated_plugin_breaks_no_recipe_that_relies_on_defaults(site: Site
         "layer": ["minibatch-stddev", "none"],
         "network": ["pggan-generator"],
     }
-    text = "import attrs, ganlab\n@attrs.frozen\nclass Mine:\n    '''Mine.'''\n"
+    text = "import attrs, ganlab\n@attrs.frozen\nclass Mine:\n    '''Mine.'''\n    def build(self): ...\n"
     for kind, names in taken.items():
         plural = {"loss": "losses"}.get(kind, f"{kind}s")
         text += f"@ganlab.hookimpl\ndef register_{plural}(register):\n"
@@ -181,10 +196,14 @@ class Pixel:
     """A pixel normalization of one's own."""
     strength: float = ganlab.parameter(1.0, help="how much")
 
+    def build(self): ...
+
 @attrs.frozen
 class Layer:
     """A layer with a slot."""
     normalization: Normalization = ganlab.component("normalization", "pixel", help="after it")
+
+    def build(self): ...
 
 @ganlab.hookimpl
 def register_layers(register):

@@ -61,6 +61,8 @@ class Everything:
         if self.low == self.high == 5:
             raise ValueError("low and high are both 5")
 
+    def build(self): ...
+
     def check_run(self, *, resolution, stages):
         if self.count > resolution:
             raise ValueError(f"count: expected at most the resolution {resolution}, got {self.count}")
@@ -167,6 +169,28 @@ def test_what_is_wrong_is_told_at_its_key(
     [problem] = raised.value.problems
     number = 8 if key else 7
     assert problem.startswith(f"{recipe}:{number}: loss{'.' + key if key else ''}: {text}")
+
+
+DEFAULTS = [
+    ("maybe: float | None = ganlab.parameter(None", "maybe: float | None = ganlab.parameter(-1.0", "maybe",
+     "expected at least 0, got -1.0"),
+    ("count: int = ganlab.parameter(2", "count: int = ganlab.parameter(3", "count", "expected an even number, got 3"),
+    ("rate: float = ganlab.parameter(0.5", "rate: float = ganlab.parameter(2.0", "inner.rate",
+     "expected less than 1, got 2.0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "key", "text"), DEFAULTS, ids=[key for _, _, key, _ in DEFAULTS])
+def test_a_default_that_is_wrong_is_told_at_its_key(
+    in_folder: WriteFile, before: str, after: str, key: str, text: str
+) -> None:
+    plugin = PLUGIN.replace(before, after)
+    assert plugin != PLUGIN
+    given = "\ninner = {}" if key.startswith("inner") else ""
+    recipe = in_folder("recipe.toml", f'{HEAD}[loss]\nname = "everything"{given}\n')
+    with pytest.raises(RecipeError) as raised:
+        load_recipe(recipe, (), ganlab.load_plugins([in_folder("everything.py", plugin)]))
+    assert raised.value.problems == (f"{recipe}:{8 if given else 6}: loss.{key}: {text}",)
 
 
 def test_the_catalog_makes_components_with_the_same_checks(catalog: ganlab.Catalog) -> None:

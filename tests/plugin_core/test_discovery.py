@@ -10,9 +10,9 @@ import pytest
 
 import ganlab
 from ganlab.components import DeprecatedComponent
+from ganlab.discovery import Plugin
 from ganlab.errors import PluginError
 from ganlab.interfaces import KINDS
-from ganlab.plugins import Plugin
 
 from .conftest import Site
 
@@ -95,6 +95,8 @@ import attrs, ganlab
 class Ramp:
     """A schedule."""
 
+    def build(self): ...
+
 class Plugin:
     @ganlab.hookimpl
     def register_schedules(self, register):
@@ -151,6 +153,8 @@ import attrs, ganlab
 class Square:
     """A loss in a file."""
     power: int = ganlab.parameter(2, ge=1, help="how much")
+
+    def build(self): ...
 
 @ganlab.hookimpl
 def register_losses(register):

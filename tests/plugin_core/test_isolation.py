@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import warnings
 
 import pytest
 
 import ganlab
+from ganlab.discovery import Plugin
 from ganlab.errors import PluginError, RecipeError
-from ganlab.plugins import Plugin, PluginWarning
+from ganlab.plugins import PluginWarning
 from ganlab.recipe import load_recipe
 
 from ..commands import ganlab as command
 from ..recipe.wrong_recipes import HEAD
-from .conftest import HINGE, Site, WriteFile
+from .conftest import HINGE, REGISTERS_HINGE, Site, WriteFile
 
 HOOK = "import ganlab\n@ganlab.hookimpl\ndef register_losses(register):\n    "
 BROKEN = {
@@ -65,7 +69,11 @@ BROKEN = {
     ),
     "an unknown option": (
         HOOK + "register('x', 'a:B', sumary='')\n",
-        "got an unexpected keyword argument 'sumary'",
+        "TypeError: register has no argument 'sumary'; did you mean 'summary'? (it has: name, target, summary, ",
+    ),
+    "no target": (
+        HOOK + "register('x')\n",
+        "TypeError: register() missing 1 required positional argument: 'target'",
     ),
 }
 
@@ -162,6 +170,27 @@ BAD_TARGETS = {
         "from __future__ import annotations\nimport attrs\n@attrs.frozen\nclass Hinge:\n    x: Tensor = None\n",
         "parts:Hinge: its annotations cannot be read (name 'Tensor' is not defined)",
     ),
+    "a parameter without a type": (
+        "parts:Hinge",
+        HINGE.replace("margin: float =", "margin ="),
+        "parts:Hinge: parameter 'margin' has no type annotation; write `margin: float = ...`",
+    ),
+    "a table with a key without a type": (
+        "parts:Hinge",
+        HINGE.replace("class Hinge", "class Inner").replace("margin: float =", "margin =")
+        + "@attrs.frozen\nclass Hinge:\n    inner: Inner | None = ganlab.parameter(None, help='a table')\n",
+        "parts:Inner: parameter 'margin' has no type annotation; write `margin: float = ...`",
+    ),
+    "no build": (
+        "parts:Hinge",
+        HINGE.replace("def build", "def biuld"),
+        "acme-gan 0.3: parts:Hinge has no method build(), which makes what training uses",
+    ),
+    "a build that cannot be called": (
+        "parts:Hinge",
+        HINGE.replace("def build(self): ...", "build = 3"),
+        "acme-gan 0.3: parts:Hinge has no method build()",
+    ),
 }
 
 
@@ -182,7 +211,7 @@ def test_a_target_that_cannot_be_used_concerns_only_who_names_it(
         load_recipe(recipe)
     assert str(raised.value).startswith(f"{recipe}:7: loss.name: ")
     assert reason in str(raised.value)
-    assert "acme-gan 0.3" in str(raised.value) or "annotations" in reason
+    assert "acme-gan 0.3" in str(raised.value) or "annotation" in reason
 
 
 def test_ganlab_plugins_finds_a_target_that_cannot_be_loaded(site: Site) -> None:
@@ -199,6 +228,76 @@ def test_ganlab_plugins_finds_a_target_that_cannot_be_loaded(site: Site) -> None
     assert "acme-gan:main 0.3  failed  (acme)" in shown
     assert "SyntaxError: invalid syntax (parts.py, line 1)" in shown
     assert ganlab.load_plugins().create("loss", "straight").margin == 1.0, "what works may be used"
+
+
+def test_a_parameter_without_a_type_breaks_no_listing(site: Site, in_folder: WriteFile) -> None:
+    site.install_hinge("well-made", "well_made")
+    parts = HINGE.replace("margin: float =", "margin =")
+    site.install("acme-gan", {"acme": HOOK + "register('bent', 'parts:Hinge')\n", "parts": parts})
+    reason = "parts:Hinge: parameter 'margin' has no type annotation; write `margin: float = ...`"
+    listed = command("plugins")
+    assert listed.code == 0
+    assert f"acme-gan:main 0.3  failed  (acme)\n    {reason}\n" in listed.out
+    assert "well-made:main 0.3  ok  (well_made)\n    loss: hinge\n" in listed.out
+    schema = command("schema")
+    assert schema.code == 0
+    assert "well-made:hinge" in schema.out
+    assert command("show", "loss", "well-made:hinge").code == 0
+    shown = command("show", "loss", "bent")
+    assert (shown.code, shown.err) == (2, reason + "\n")
+    recipe = in_folder("recipe.toml", HEAD + '[loss]\nname = "bent"\n')
+    checked = command("check", recipe)
+    assert (checked.code, checked.err) == (2, f"{recipe}:7: loss.name: {reason}\n")
+
+
+def test_a_hook_that_is_not_marked_is_a_warning(site: Site, in_folder: WriteFile) -> None:
+    text = REGISTERS_HINGE.replace("@ganlab.hookimpl", "").format(module="acme") + "\ndef helper(): pass\n"
+    site.install("acme-gan", {"acme": text})
+    catalog, warned = load()
+    says = "register_losses is not marked with @ganlab.hookimpl, so that it is never called"
+    assert (plugin_of(catalog, "acme-gan").status, warned) == ("ok", [f"plugin acme-gan:main (0.3): {says}"])
+    listed = command("plugins")
+    assert f"acme-gan:main 0.3  ok  (acme)\n    warning: {says}\n" in listed.out
+    done = command("check", in_folder("recipe.toml", HEAD))
+    assert done.code == 0
+    assert done.err == f"ganlab: warning: plugin acme-gan:main (0.3): {says}; `ganlab plugins` tells more\n"
+
+
+@pytest.mark.parametrize(
+    ("modules", "named"),
+    [
+        ({"acme": "import torch\n"}, "acme"),
+        ({"acme": "import acme_built\n", "acme_built": "from torch import nn\n"}, None),
+        ({"acme/__init__": "import acme.built\n", "acme/built": "from torch import nn\n"}, "acme.built"),
+        ({"acme": "import ganlab\nganlab.load_plugins\n"}, None),
+    ],
+    ids=["itself", "another distribution's module", "a module of its package", "nobody"],
+)
+def test_a_plugin_that_imports_torch_when_it_is_listed_is_warned_of(
+    site: Site, modules: dict[str, str], named: str | None
+) -> None:
+    import torch  # so that it is here already, as in a notebook
+
+    assert torch
+    (site.path / "acme").mkdir()
+    site.install("acme-gan", modules, entry_points="[ganlab]\nmain = acme\n")
+    catalog, warned = load()
+    assert warned == [], "only `ganlab plugins` says it"
+    found = plugin_of(catalog, "acme-gan").warnings
+    assert len(found) == (named is not None)
+    assert not named or found[0].startswith(f"{named} imports torch, which takes every ganlab command seconds; ")
+
+
+def test_a_plugin_that_brings_torch_in_by_others_is_warned_of_too(site: Site) -> None:
+    site.install("acme-gan", {"acme": "import helper\n", "helper": "import torch\n"})
+    for module, hook in (("fine", "register_losses"), ("later", "register_metrics")):
+        site.install(f"{module}-gan", {module: f"import ganlab\n@ganlab.hookimpl\ndef {hook}(register): pass\n"})
+    program = "import ganlab, json; print(json.dumps({p.name: p.warnings for p in ganlab.load_plugins().plugins}))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site.path), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    found = {name: warned for name, warned in json.loads(done.stdout).items() if warned}
+    assert list(found) == ["acme-gan:main"]
+    assert found["acme-gan:main"][0].startswith("acme, by way of what it imports, imports torch, ")
 
 
 def test_commands_give_one_warning_line_for_a_broken_plugin(site: Site, in_folder: WriteFile) -> None:

@@ -125,6 +125,8 @@ class Mixture:
     inner: object = ganlab.component("loss", "hinge", help="a loss in it")
     terms: tuple = ganlab.component("regularizer", (), many=True, help="and terms")
 
+    def build(self): ...
+
 @ganlab.hookimpl
 def register_losses(register):
     register("mixture", Mixture, summary="several at once", aliases=["blend"], deprecated="use hinge")

@@ -159,6 +159,7 @@ class Square:
 @attrs.frozen
 class Hinge:
     """Another hinge."""
+    def build(self): ...
 
 @ganlab.hookimpl
 def register_losses(register):

@@ -174,7 +174,23 @@ def test_data_that_is_not_there_is_told_at_the_line_of_its_path(
     assert done.err.startswith(f"recipe.toml:5: data.path: {tmp_path.parent / 'faces'}: ")
     checked = ganlab("check", "recipe.toml")
     assert checked.code == 0, "data can be made later"
-    assert "note: data.path: nothing at " in checked.out
+    faces = tmp_path.parent / "faces"
+    assert f"note: data.path: nothing at {faces} yet; `ganlab data pack SRC {faces}` makes it\n" in checked.out
+
+
+def test_data_of_others_that_is_not_there_is_a_note_without_our_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "from pathlib import Path\nimport attrs, ganlab\n@attrs.frozen\nclass Photos:\n"
+        "    path: Path = ganlab.parameter(help='a folder of pictures')\n    def build(self): ...\n"
+        "@ganlab.hookimpl\ndef register_datasets(register): register('photos', Photos)\n"
+    )
+    Path("recipe.toml").write_text(HEAD.replace('"synthetic"', '"photos"\npath = "pictures"'))
+    checked = ganlab("check", "recipe.toml", "--plugin", "mine.py")
+    assert checked.code == 0, checked.err
+    assert f"note: data.path: nothing at {tmp_path / 'pictures'} yet\n" in checked.out
 
 
 @pytest.mark.parametrize("about", ["typo - a key", "syntax - an open string", "set - an unknown component"])

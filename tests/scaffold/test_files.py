@@ -69,6 +69,20 @@ def test_pyproject_names_what_ganlab_and_pytest_look_for() -> None:
     assert needed.specifier.contains(ganlab.__version__, prereleases=True)
 
 
+def test_the_readme_says_that_recipes_need_a_checkout() -> None:
+    """pip installs the package, not `recipes/`."""
+    for kinds, commands in (
+        (("loss",), ["run recipes/loss"]),
+        (("layer", "executor"), ["run recipes/layer", "ablate"]),
+    ):
+        text = files_of(Project("acme-gan", kinds))["README.md"]
+        installed, _, checkout = text.partition("which pip does not install")
+        assert "$ pip install acme-gan" in installed
+        assert "recipes/" not in installed
+        assert "From a checkout:" in checkout
+        assert all(f"$ ganlab {command}" in checkout for command in commands)
+
+
 def test_without_a_licence_nothing_speaks_of_one() -> None:
     files = files_of(Project("acme-gan", ("loss",), license="none"))
     assert "LICENSE" not in files
