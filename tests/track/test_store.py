@@ -67,7 +67,7 @@ def test_settings_come_back_from_a_recipe():
     assert tracking.of_recipe({}) == tracking.TrackSettings()
     kept = tracking.of_recipe({"track": {"experiment": "faces", "samples": 16, "of a later version": 1}})
     assert kept == tracking.TrackSettings(experiment="faces", samples=16)
-    with pytest.raises(GanlabError, match=r"recipe\.toml: expected at least 1"):
+    with pytest.raises(GanlabError, match=r"recipe\.toml: samples: expected at least 1"):
         tracking.of_recipe({"track": {"samples": 0}})
 
 
