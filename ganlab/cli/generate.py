@@ -173,4 +173,4 @@ def _device(name: str) -> torch.device:
     try:
         return choose_device(RunTable(images=1, device=name).device)
     except (GanlabError, ValueError) as error:
-        raise GanlabError(f"--device: {str(error).removeprefix('run.device: ')}") from error
+        raise GanlabError(f"--device: {str(error).removeprefix('run.').removeprefix('device: ')}") from error
