@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
-from ganlab.testing.contract import Contract, building, expect, while_doing
-from ganlab.testing.critic import CHANNELS, SIZE, SmallCritic
+from ganlab.interfaces import LossValue
+from ganlab.testing.contract import Contract, expect, while_doing
+from ganlab.testing.judged import COUNT, Judged, uses
 from ganlab.testing.modules import contracts_of
 from ganlab.testing.tensors import (
     Tensors,
@@ -20,103 +20,15 @@ from ganlab.testing.tensors import (
     far,
     finite,
     in_place,
-    normal,
-    one_hot,
-    uniform,
 )
 from ganlab.testing.use import Use
 
-COUNT, CLASSES = 8, 3
 LARGE = (20, 100)
 """Scores at which float32 rounds 1 - sigmoid(x) to 0, and at which sigmoid(-x) is all but 0."""
 
 
-class _Judged(nn.Module):
-    """A loss or regularizer with the discriminator that it asks for scores."""
-
-    def __init__(self, term: Any, label_size: int) -> None:
-        super().__init__()
-        self.term: Any = term
-        self.critic = SmallCritic(label_size)
-
-    def batch(self, inputs: Tensors) -> DiscriminatorPass:
-        """A discriminator's pass."""
-        labels = inputs.get("labels")
-        return DiscriminatorPass(
-            critic=self.critic,
-            reals=inputs["reals"],
-            fakes=inputs["fakes"],
-            real=self.critic(inputs["reals"], "reals"),
-            fake=self.critic(inputs["fakes"], "fakes"),
-            mixing_factors=inputs["mixing_factors"],
-            labels=labels,
-            fake_labels=labels,
-            enlargement=2,
-            images_shown=torch.full((), 1000, device=inputs["reals"].device),
-        )
-
-    def values(self, inputs: Tensors) -> dict[str, LossValue]:
-        """What it says to both players, where it says something."""
-        batch = self.batch(inputs)
-        generated = GeneratorPass(
-            critic=batch.critic,
-            fakes=batch.fakes,
-            fake=batch.fake,
-            fake_labels=batch.fake_labels,
-            reals=batch.reals,
-            images_shown=batch.images_shown,
-        )
-        found = {"discriminator": self.term.discriminator(batch), "generator": self.term.generator(generated)}
-        return {player: value for player, value in found.items() if value is not None}
-
-    def observe(self, inputs: Tensors) -> None:
-        """What happens after a discriminator's update; the loss is told other numbers each time."""
-        if not hasattr(self.term, "observe"):
-            return
-        value = self.values(inputs).get("discriminator", LossValue(torch.zeros(())))
-        report = {name: tensor.detach().float().mean() for name, tensor in value.report.items()}
-        self.term.observe(value.per_sample.detach().mean(), report)
-
-
-def inputs_for(labels: bool) -> dict[str, Tensor]:
-    """Images, and labels where they are wanted."""
-    return {
-        "reals": normal(COUNT, CHANNELS, SIZE, SIZE, seed=1),
-        "fakes": normal(COUNT, CHANNELS, SIZE, SIZE, seed=2),
-        "mixing_factors": uniform(COUNT, 1, 1, 1, seed=3),
-        **({"labels": one_hot(COUNT, CLASSES)} if labels else {}),
-    }
-
-
-def _uses(component: Any) -> Sequence[Use]:
-    def make(label_size: int) -> Callable[[], _Judged]:
-        def build() -> _Judged:
-            with building():
-                return _Judged(component.build(), label_size)
-
-        return build
-
-    def call(judged: Any, inputs: Tensors) -> Tensors:
-        return {player: value.per_sample for player, value in judged.values(inputs).items()}
-
-    labelled = (True,) if getattr(component, "needs_labels", False) else (False, True)
-    return [
-        Use(
-            what="with labels" if labels else "",
-            make=make(CLASSES if labels else 0),
-            inputs=inputs_for(labels),
-            call=call,
-            learns_from=("fakes",) if not labels else ("reals", "fakes"),
-            per_sample=("reals", "fakes", "mixing_factors"),
-            again=labels and not getattr(component, "needs_labels", False),
-            advance=lambda judged, inputs: judged.observe(inputs),
-        )
-        for labels in labelled
-    ]
-
-
 def _shapes(component: Any, *, both: bool) -> None:
-    for use in _uses(component):
+    for use in uses(component):
         with while_doing(use.what):
             judged = use.fresh()
             values = judged.values(use.inputs)
@@ -163,7 +75,7 @@ def _regularizer_shapes(component: Any) -> None:
 
 
 def _gradients(component: Any, *, both: bool) -> None:
-    for use in _uses(component):
+    for use in uses(component):
         with while_doing(use.what):
             judged = use.fresh()
             weights = list(judged.critic.parameters())
@@ -212,7 +124,7 @@ def _regularizer_gradients(component: Any) -> None:
 
 def _second_order(component: Any) -> None:
     """The gradients of a loss with a penalty in it are right only if the penalty is differentiated again."""
-    for use in _uses(component):
+    for use in uses(component):
         judged = use.fresh().double()
         inputs = {name: value.double() for name, value in use.inputs.items()}
         for player in judged.values(inputs):
@@ -227,7 +139,7 @@ def _second_order(component: Any) -> None:
 class _Player(nn.Module):
     """One player's mean loss as a function of what that player learns from."""
 
-    def __init__(self, judged: _Judged, player: str, inputs: Tensors) -> None:
+    def __init__(self, judged: Judged, player: str, inputs: Tensors) -> None:
         super().__init__()
         self.judged = judged
         self.player = player
@@ -251,7 +163,7 @@ class _Player(nn.Module):
 
 
 def _patches(component: Any) -> None:
-    for use in _uses(component):
+    for use in uses(component):
         with while_doing(use.what):
             whole, parted = use.fresh(), use.fresh()
             parted.critic.patches = 3
@@ -262,7 +174,7 @@ def _patches(component: Any) -> None:
 
 
 def _bfloat16(component: Any) -> None:
-    for use in _uses(component):
+    for use in uses(component):
         with while_doing(use.what):
             exact, judged = use.fresh(), use.fresh()
             judged.critic.low = True
@@ -287,7 +199,7 @@ def _bfloat16(component: Any) -> None:
 
 def _parts(component: Any) -> None:
     """Half of the minibatch at a time, the mean is the same, unless `sample_groups` says what belongs together."""
-    for use in _uses(component):
+    for use in uses(component):
         judged = use.fresh()
         if any(hasattr(part, "sample_groups") for part in (judged.term, *judged.modules())):
             continue
@@ -304,7 +216,7 @@ def _parts(component: Any) -> None:
 
 
 def _constrains(component: Any) -> None:
-    judged = _uses(component)[0].fresh()
+    judged = uses(component)[0].fresh()
     before = {name: value.detach().clone() for name, value in judged.critic.named_parameters()}
     places = addresses(judged.critic)
     with torch.no_grad():
@@ -351,7 +263,7 @@ LOSS = (
     Contract("shapes", _SHAPES, "return LossValue(per_sample, report)", _loss_shapes),
     Contract("finite gradients", _GRADIENTS, _FINITE, _loss_gradients),
     _SECOND_ORDER,
-    *contracts_of(_uses, *_COMMON),
+    *contracts_of(uses, *_COMMON),
     _BFLOAT16,
     _PATCHES,
     _PARTS,
@@ -366,7 +278,7 @@ REGULARIZER = (
     Contract("shapes", _SHAPES + ", or None from one of them", "return LossValue or None", _regularizer_shapes),
     Contract("finite gradients", _GRADIENTS, _FINITE, _regularizer_gradients),
     _SECOND_ORDER,
-    *contracts_of(_uses, *_COMMON),
+    *contracts_of(uses, *_COMMON),
     _BFLOAT16,
     _PATCHES,
     _PARTS,
