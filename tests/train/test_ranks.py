@@ -87,9 +87,9 @@ def assert_nobody_is_left(folder: Path) -> None:
     "overrides",
     [
         (),
-        ("discriminator.stddev.group_size=0", "updates.together=true"),
+        pytest.param(("discriminator.stddev.group_size=0", "updates.together=true"), marks=pytest.mark.slow),
         ("loss=lsgan", "discriminator.noise=multiplicative-noise", "discriminator.weight_scaling=spectral"),
-        ("generator.normalization=batch", "discriminator.normalization=batch"),
+        pytest.param(("generator.normalization=batch", "discriminator.normalization=batch"), marks=pytest.mark.slow),
         pytest.param(("discriminator.discrimination=minibatch-discrimination",), marks=pytest.mark.slow),
         pytest.param(("discriminator.stddev={name='minibatch-stddev', group_size=4, grouping='consecutive'}",
                       "schedule.minibatches={16=4}"), marks=pytest.mark.slow),
