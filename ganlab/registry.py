@@ -27,6 +27,11 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
+def bare_name(name: str) -> str:
+    """`ganlab:hinge` as `hinge`: which of the two is written depends on what else is installed."""
+    return name.removeprefix(f"{OWN_DISTRIBUTION}:")
+
+
 def canonical(name: str) -> str:
     """A distribution name as PyPI compares them: lower case, runs of `-_.` as one dash."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -10,6 +10,7 @@ import click
 
 from ganlab.cli.common import ablation_with_warnings, catalog_with_warnings, plugin_option
 from ganlab.cli.plan import duration
+from ganlab.cli.unheard import readers_may_leave
 from ganlab.errors import GanlabError
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def ablate(
     if dry_run:
         _list(plan, where, seconds)
         return 0
-    return _carry_out(plan, where, plugin_files, ranks, quiet)
+    with readers_may_leave():
+        return _carry_out(plan, where, plugin_files, ranks, quiet)
 
 
 def _carry_out(

@@ -9,7 +9,7 @@ import attrs
 import click
 
 from ganlab.cli.common import ablation_with_warnings, catalog_with_warnings, recipe_options, recipe_with_warnings
-from ganlab.registry import OWN_DISTRIBUTION
+from ganlab.registry import bare_name
 
 if TYPE_CHECKING:
     from ganlab.recipe import Recipe
@@ -33,7 +33,7 @@ def check(recipe: Path, overrides: tuple[str, ...], plugin_files: tuple[Path, ..
         click.echo(f"{recipe}: fine ({trials})")
         return
     loaded = recipe_with_warnings(recipe, overrides, catalog)
-    source_name = loaded.plain()["data"]["name"].removeprefix(f"{OWN_DISTRIBUTION}:")
+    source_name = bare_name(loaded.plain()["data"]["name"])
     for key, path in _missing_paths(loaded.recipe.data.source):
         remedy = f"; `ganlab data pack SRC {path}` makes it" if source_name == "shards" else ""
         click.echo(f"note: data.{key}: nothing at {path} yet{remedy}")

@@ -16,7 +16,7 @@ import click
 from ganlab.cli.common import blaming, catalog_with_warnings, plugin_option, recipe_with_warnings
 from ganlab.cli.threads import spin_briefly
 from ganlab.errors import GanlabError, RecipeError, RunError
-from ganlab.registry import OWN_DISTRIBUTION
+from ganlab.registry import bare_name
 
 if TYPE_CHECKING:
     from ganlab.plugins import Catalog
@@ -114,7 +114,7 @@ def _metric(text: str, listed: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     A name means the entry of the run's recipe, where there is exactly one of that metric that can be measured now.
     """
     if not text.lstrip().startswith("{"):
-        entries = [table for table in listed if _bare(str(table.get("name"))) == _bare(text)]
+        entries = [table for table in listed if bare_name(str(table.get("name"))) == bare_name(text)]
         entries = [table for table in entries if table.get("averaged", True)]
         return text, _inline({**entries[0], "name": text} if len(entries) == 1 else text)
     try:
@@ -123,10 +123,6 @@ def _metric(text: str, listed: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         remedy = """write a name, or a table such as '{name = "swd", count = 64}'"""
         raise GanlabError(f"--metric {text}: not valid TOML; {remedy}") from error
     return str(table.get("name", "")), text
-
-
-def _bare(name: str) -> str:
-    return name.removeprefix(f"{OWN_DISTRIBUTION}:")
 
 
 def _inline(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A training goes on when nobody reads its progress any more, as in `ganlab run RECIPE 2>&1 | head`."""
+"""Trainings and ablations go on when nobody reads their progress any more, as in `ganlab run RECIPE 2>&1 | head`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ganlab.registry import OWN_DISTRIBUTION
+from ganlab.registry import bare_name
 
 _CIRCUMSTANCES = {
     "run": {"name", "device", "threads", "micro_batches", "compile", "cuda_graphs", "recompute_from", "check_memory"},
@@ -36,11 +36,10 @@ def substance(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_bare_names(value: Any) -> Any:
-    """`ganlab:hinge` as `hinge`: which of the two is written depends on what else is installed."""
+    """Plain data with every component of ours under its bare name."""
     if isinstance(value, Mapping):
-        prefix = f"{OWN_DISTRIBUTION}:"
         return {
-            key: inner.removeprefix(prefix) if key == "name" and isinstance(inner, str) else with_bare_names(inner)
+            key: bare_name(inner) if key == "name" and isinstance(inner, str) else with_bare_names(inner)
             for key, inner in value.items()
         }
     return [with_bare_names(item) for item in value] if isinstance(value, list) else value

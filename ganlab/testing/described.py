@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from typing import Any, get_type_hints
+from typing import Any
 
 import attrs
 import tomli_w
@@ -16,7 +16,7 @@ from cattrs.errors import StructureHandlerNotFoundError
 
 from ganlab.components import structurer
 from ganlab.plain import plain, plain_component
-from ganlab.registry import OWN_DISTRIBUTION
+from ganlab.registry import OWN_DISTRIBUTION, type_hints
 from ganlab.testing.contract import Broken, Contract, NotApplicable, expect, while_doing
 from ganlab.testing.subject import Subject, shown
 
@@ -89,7 +89,7 @@ def _defaults(subject: Subject) -> None:
 def _typed(subject: Subject) -> None:
     """Defaults are what their annotations say, as a recipe's values must be: nothing else looks at them."""
     structure = structurer(subject.catalog.registries).converter.structure
-    hints = get_type_hints(subject.cls)
+    hints = type_hints(subject.cls)
     for attribute in attrs.fields(subject.cls):
         name, default = attribute.name, attribute.default
         if not attribute.init or default is attrs.NOTHING or "component" in attribute.metadata:

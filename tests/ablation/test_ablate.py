@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,9 @@ from ganlab.ablation.plan import plan_ablation
 from ganlab.track.folder import RunFolder
 from ganlab.train.prepare import prepare
 
-from ..commands import ganlab
+from ..commands import GANLAB, ganlab
 from ..train.tiny import quiet
-from .processes import ABLATION, finish, write_ablation
+from .processes import ABLATION, ENVIRONMENT, finish, write_ablation
 
 
 def test_a_dry_run_lists_trials_differences_and_cost_and_writes_nothing(
@@ -75,6 +77,20 @@ def test_one_failing_trial_stops_no_other_and_is_tried_again(tmp_path: Path) -> 
     again = finish(file, folder, code=1)
     assert again.count(": started") == 1
     assert all(path.read_bytes() == content for path, content in journals.items())
+
+
+@pytest.mark.slow
+def test_an_ablation_goes_on_when_nobody_reads_its_progress(tmp_path: Path) -> None:
+    file = write_ablation(tmp_path, ABLATION.replace("seeds = [0, 1]", "seeds = [0]"), images=80)
+    reader, writer = os.pipe()
+    os.close(reader)  # whoever read it has gone
+    words = [GANLAB, "ablate", file, "--dir", tmp_path / "runs"]
+    try:
+        done = subprocess.run(words, env=ENVIRONMENT, stdout=writer, stderr=writer, check=False, timeout=300)
+    finally:
+        os.close(writer)
+    assert done.returncode == 0
+    assert (tmp_path / "runs" / "report" / "index.html").exists()
 
 
 @pytest.mark.slow
