@@ -161,7 +161,7 @@ def planned(recipe: Path, settings: tuple[str, ...], seconds: float) -> None:
     from benchmarks.planned import planned_and_taken
 
     found = planned_and_taken(recipe, ("track.mlflow=false", "metrics=[]", *settings), seconds=seconds)
-    click.echo(f"planned before {found.before:.1f} s, taken {found.taken:.1f} s, planned after {found.after:.1f} s")
+    click.echo(f"planned before {found.before:.3f} s, taken {found.taken:.3f} s, planned after {found.after:.3f} s")
     click.echo(f"planned is {found.ratio:.2f} of taken")
 
 
