@@ -137,9 +137,9 @@ def test_only_the_rows_that_are_asked_for_are_read() -> None:
 
 
 def wait_until_read(images: CountingSet, expected: Any, resolution: int = 4) -> None:
-    """Return when the samples `expected` and no others have been read, or fail after some seconds."""
+    """Return when the samples `expected` and no others have been read, or fail after a minute."""
     wanted = sorted((resolution, int(index)) for index in expected)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while sorted(images.read) != wanted and time.monotonic() < end:
         time.sleep(0.01)
     assert sorted(images.read) == wanted

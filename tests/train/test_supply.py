@@ -186,7 +186,7 @@ def test_after_resuming_between_two_looks_it_is_foreseen_again_from_the_next_one
 
 
 def wait_for(reason: Any) -> bool:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not reason() and time.monotonic() < end:
         time.sleep(0.001)
     return bool(reason())
