@@ -49,6 +49,17 @@ class LazyGroup(click.Group):
             return command
         return self._offered(ctx).get(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, but an unknown command is told the one most like it (click knows only commands already loaded)."""
+        if args[0][:1] != "-" and not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            from ganlab.registry import suggestion
+
+            near = suggestion(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"No such command '{args[0]}'{near or '.'}", ctx)
+        return super().resolve_command(ctx, args)
+
     def _offered(self, ctx: click.Context) -> dict[str, click.Command]:
         """The plugins' commands, found once for each call of the program."""
         key = "ganlab.plugin_commands"

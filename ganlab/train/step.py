@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ganlab.errors import GanlabError
 from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue, Match, Play
 from ganlab.train.critics import Autocast, Level, augmented, judge_together, make_critic, with_signs
 from ganlab.train.draws import Draws
@@ -197,9 +198,9 @@ def _judge(
             enlargement=level.enlargement_of(reals),
             images_shown=level.images_shown,
         )
-        terms = [pair.loss.discriminator(batch)]
-        terms += [value for term in pair.regularizers if (value := term.discriminator(batch)) is not None]
-        values.append(with_signs(pair, _sum(terms), real))
+        terms = [(pair.loss, pair.loss.discriminator(batch))]
+        terms += [(it, value) for it in pair.regularizers if (value := it.discriminator(batch)) is not None]
+        values.append(with_signs(pair, _sum(_values(terms)), real))
     return _of_all(players, values)
 
 
@@ -226,9 +227,9 @@ def _persuade(
             reals=reals,
             images_shown=level.images_shown,
         )
-        terms = [pair.loss.generator(batch)]
-        terms += [value for term in pair.regularizers if (value := term.generator(batch)) is not None]
-        values.append(_sum(terms))
+        terms = [(pair.loss, pair.loss.generator(batch))]
+        terms += [(it, value) for it in pair.regularizers if (value := it.generator(batch)) is not None]
+        values.append(_sum(_values(terms)))
     value = _of_all(players, values)
     return value if play.terms is None else _sum([value, play.terms])
 
@@ -242,6 +243,18 @@ def _of_all(players: Players, values: Sequence[LossValue]) -> LossValue:
         report[pair.named("loss")] = value.per_sample
         report.update({pair.named(name): tensor for name, tensor in value.report.items()})
     return LossValue(_sum(values).per_sample, report)
+
+
+def _values(terms: Sequence[tuple[object, LossValue]]) -> list[LossValue]:
+    """The second of each; raises `GanlabError` where it is not a loss's value, and says whose it is."""
+    for owner, value in terms:
+        if not isinstance(value, LossValue):
+            kind = type(owner)
+            raise GanlabError(
+                f"{kind.__module__}.{kind.__qualname__} returned {type(value).__name__}; "
+                "expected ganlab.interfaces.LossValue(per_sample, report)"
+            )
+    return [value for _, value in terms]
 
 
 def _sum(terms: Sequence[LossValue]) -> LossValue:

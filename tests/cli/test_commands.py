@@ -72,6 +72,7 @@ def test_the_list_of_commands_is_not_cut() -> None:
     ("words", "says"),
     [
         (["nosuch"], "No such command 'nosuch'."),
+        (["lst"], "No such command 'lst'; did you mean 'list'?"),
         (["run"], "Missing argument 'RECIPE'."),
         (["run", "x.toml", "--nosuch"], "No such option '--nosuch'."),
         (["run", "x.toml", "--set"], "Option '--set' requires an argument."),

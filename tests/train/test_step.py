@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from ganlab.errors import GanlabError
-from ganlab.interfaces import ImageShape
+from ganlab.interfaces import DiscriminatorPass, GeneratorPass, ImageShape, LossValue
+from ganlab.modules import AdversarialLossBase
 from ganlab.train.critics import Level
 from ganlab.train.devices import autocast
 from ganlab.train.draws import draw_pass
@@ -35,6 +37,25 @@ def setup(folder: Path, *overrides: str) -> tuple[Players, torch.Tensor, object,
     reals = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     draws = draw_pass(1, "discriminator", 0, minibatch=8, latent_size=8, noise_channels=(), device=torch.device("cpu"))
     return players, reals, draws, Level(8, torch.tensor(0.5), 2)
+
+
+@pytest.mark.parametrize("step", [discriminator_step, generator_step])
+@pytest.mark.parametrize("regularizing", [False, True])
+def test_a_term_that_is_no_loss_value_is_named_with_whose_it_is(
+    tmp_path: Path, regularizing: bool, step: Callable[..., Outcome]
+) -> None:
+    class Bare(AdversarialLossBase):
+        def discriminator(self, batch: DiscriminatorPass) -> LossValue:
+            return batch.fake.scores.mean()  # type: ignore[return-value]  # the mistake
+
+        def generator(self, batch: GeneratorPass) -> LossValue:
+            return batch.fake.scores.mean()  # type: ignore[return-value]  # the mistake
+
+    players, reals, draws, level = setup(tmp_path)
+    wrong = {"regularizers": (Bare(),)} if regularizing else {"loss": Bare()}
+    players = attrs.evolve(players, pairs=(attrs.evolve(players.pairs[0], **wrong),))
+    with pytest.raises(GanlabError, match=r"test_step\..*Bare returned Tensor; expected ganlab\.interfaces\.LossValue"):
+        step(players, reals, None, draws, level, autocast(CPU, "float32"))
 
 
 def test_gradients_have_their_parameters_layout(tmp_path: Path) -> None:
