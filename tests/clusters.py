@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -25,3 +26,28 @@ def two_machines() -> Iterator[Any]:
 def raylet(node: Any) -> int:
     """The process id of the machine's raylet."""
     return int(node.all_processes["raylet"][0].process.pid)
+
+
+def machine_of(cluster: Any, word: str) -> Any:
+    """The machine on which a process runs that has `word` in its command, or None where none does any more."""
+    raylets = {raylet(node): node for node in cluster.nodes}
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and word in _read(process / "cmdline").split("\0"):
+            pid = int(process.name)
+            while pid > 1 and pid not in raylets:
+                pid = _parent(pid)
+            if pid in raylets:
+                return raylets[pid]
+    return None
+
+
+def _parent(pid: int) -> int:
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # it has ended
+        return ""
