@@ -198,7 +198,7 @@ def _judge(
             enlargement=level.enlargement_of(reals),
             images_shown=level.images_shown,
         )
-        terms = [(pair.loss, pair.loss.discriminator(batch))]
+        terms: list[tuple[object, LossValue]] = [(pair.loss, pair.loss.discriminator(batch))]
         terms += [(it, value) for it in pair.regularizers if (value := it.discriminator(batch)) is not None]
         values.append(with_signs(pair, _sum(_values(terms)), real))
     return _of_all(players, values)
@@ -227,7 +227,7 @@ def _persuade(
             reals=reals,
             images_shown=level.images_shown,
         )
-        terms = [(pair.loss, pair.loss.generator(batch))]
+        terms: list[tuple[object, LossValue]] = [(pair.loss, pair.loss.generator(batch))]
         terms += [(it, value) for it in pair.regularizers if (value := it.generator(batch)) is not None]
         values.append(_sum(_values(terms)))
     value = _of_all(players, values)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_layers.weighted import HE_GAIN, WeightedLayer, full_precision
+from ganlab_layers.wide import convolve, convolve_transposed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,18 +76,18 @@ class Convolution(WeightedLayer):
         elif weight.shape[2] == 1:
             return self.finish(pixelwise(x, weight, self.bias))
         else:
-            x = F.conv2d(x, weight, self.bias, padding=self.padding)
+            x = convolve(x, weight, self.bias, padding=self.padding)
         return self.finish(x, in_place=not self.normalize_first)
 
     def _up(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused:
-            return F.conv_transpose2d(x, weight, self.bias, stride=2, padding=self.padding)
-        return F.conv2d(upscale(x), weight, self.bias, padding=self.padding)
+            return convolve_transposed(x, weight, self.bias, stride=2, padding=self.padding)
+        return convolve(upscale(x), weight, self.bias, padding=self.padding)
 
     def _down(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused:
-            return F.conv2d(x, weight, self.bias, stride=2, padding=self.padding)
-        x = downscale(F.conv2d(x, weight, padding=self.padding))
+            return convolve(x, weight, self.bias, stride=2, padding=self.padding)
+        x = downscale(convolve(x, weight, None, padding=self.padding))
         return x if self.bias is None else x + self.bias.reshape(-1, 1, 1).to(x.dtype)
 
 

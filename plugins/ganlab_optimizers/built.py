@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FUSED_DEVICES = frozenset({"cpu", "cuda", "mps"})
 TENSOR_RATE_DEVICES = frozenset({"cpu", "cuda"})
 """Where the kernel can read the rate from a tensor."""
+LARGE = 100_000
+"""Elements of a weight from which a copy takes longer than to see that it is not needed."""
 ENDLESS = 1e9
 """Updates after which beta^t is 0 for every beta in use."""
 
@@ -112,10 +114,12 @@ class AuthorsAdam(torch.optim.Optimizer):
                     "exp_avg": torch.zeros_like(p),
                     "exp_avg_sq": torch.zeros_like(p),
                 }
-            weights.append(p)
-            gradients.append(torch.zeros_like(p) if gradient is None else gradient)
-            means.append(state["exp_avg"])
-            squares.append(state["exp_avg_sq"])
+            given = torch.zeros_like(p) if gradient is None else gradient
+            weight, given, mean, square = _as_stored(p, given, state["exp_avg"], state["exp_avg_sq"])
+            weights.append(weight)
+            gradients.append(given)
+            means.append(mean)
+            squares.append(square)
             steps.append(state["step"])
         if not weights:
             return steps
@@ -157,6 +161,19 @@ class AuthorsAdam(torch.optim.Optimizer):
         if self.updates is None:
             return int(next(iter(self.state.values()))["step"])
         return self.updates
+
+
+def _as_stored(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """A weight and what goes with it, as their numbers lie in memory, if all are large and channels-last.
+
+    The CPU's kernel goes through memory as it comes, but first copies each weight that is not contiguous, for nothing.
+    """
+    weight = tensors[0]
+    if weight.numel() < LARGE or weight.is_contiguous():
+        return tensors
+    if not all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in tensors):
+        return tensors
+    return tuple(tensor.as_strided((tensor.numel(),), (1,)) for tensor in tensors)
 
 
 def _rate(group: dict[str, Any], done: int) -> float:

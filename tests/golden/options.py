@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganlab_layers import wide
 from ganlab_layers.convolution import Convolution
 from ganlab_losses.built import gradients
 from ganlab_losses.built.wasserstein import PenalizedWassersteinLoss
@@ -108,6 +109,20 @@ def func_grad(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return used
 
 
+def weight_products(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Weight gradients of convolutions as matrix products, as in wide networks on a processor that gains by them."""
+    used: list[str] = []
+
+    def products(large: Tensor, small: Tensor, geometry: wide.Geometry) -> Tensor:
+        used.append("products")
+        return plain(large, small, geometry)
+
+    plain = wide.products
+    monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels: True)
+    monkeypatch.setattr(wide, "products", products)
+    return used
+
+
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The discriminator's loss, penalty included, as one compiled graph; its gradients come from outside."""
     used: list[str] = []
@@ -146,4 +161,5 @@ EQUAL: Mapping[str, Switch] = {
     "channels-last": channels_last,
     "other-scaling": other_scaling,
     "func-grad": func_grad,
+    "weight-products": weight_products,
 }

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganlab_optimizers import built
 from ganlab_optimizers.adam import Adam
 from ganlab_optimizers.built import AuthorsAdam
 from ganlab_optimizers.simple import RmsProp, Sgd
@@ -268,3 +269,33 @@ def test_steps_that_may_be_recorded_have_the_same_bits() -> None:
     (weights, counts), (others, other_counts) = results
     assert counts == other_counts == [5.0, 5.0, 5.0]
     assert all(torch.equal(one, other) for one, other in zip(weights, others, strict=True))
+
+
+def test_large_channels_last_weights_are_updated_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def updated(layout: torch.memory_format, large: int) -> tuple[Tensor, list[tuple[int, ...]]]:
+        monkeypatch.setattr(built, "LARGE", large)
+        seen = []
+
+        def kernel(weights: list[Tensor], *others: object, **settings: object) -> None:
+            seen.append(tuple(weights[0].shape))
+            fused(weights, *others, **settings)
+
+        monkeypatch.setattr(torch, "_fused_adam_", kernel)
+        weight = nn.Parameter(values[0].clone(memory_format=layout))
+        optimizer = LARGE_EPSILON.build([weight])
+        for gradient in values[1:]:
+            weight.grad = gradient.to(memory_format=layout)
+            optimizer.step()
+        assert optimizer.state[weight]["exp_avg"].stride() == weight.stride()
+        return weight.detach(), seen
+
+    fused = torch._fused_adam_
+    values = [torch.randn(6, 5, 3, 3, generator=torch.Generator().manual_seed(n)) for n in range(4)]
+    expected, shapes = updated(torch.contiguous_format, 1)
+    assert shapes == [(6, 5, 3, 3)] * 3
+    flat, shapes = updated(torch.channels_last, 1)
+    assert shapes == [(270,)] * 3
+    small, shapes = updated(torch.channels_last, 271)
+    assert shapes == [(6, 5, 3, 3)] * 3
+    torch.testing.assert_close(flat, expected)
+    assert torch.equal(flat, small)

@@ -1,0 +1,193 @@
+"""Convolutions whose weight gradient is matrix products, one for each place in the kernel.
+
+With AVX2 alone the CPU's own kernel for weight gradients reaches two thirds of the rate of its other two, and of a
+matrix product. It cannot be exchanged inside PyTorch's convolution, and a function of ours with both an image and a
+weight would always work out both gradients, of which a step often needs one. So the two hang on nodes of their own,
+and autograd passes by what nobody asked for. Every derivative is one of three maps again, so that all orders are there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn import functional as F
+
+WIDE = 256
+"""Channels, in and out, from which products are the faster way at any resolution,"""
+RATHER_WIDE, LARGE = 128, 64 * 64
+"""and channels from which they are where the larger images have so many pixels."""
+ROWS = 2048
+"""Pixels of one product: what is multiplied should be in the cache still."""
+
+
+class Geometry(NamedTuple):
+    """A convolution from large images to small ones, or back if it is transposed."""
+
+    kernel_size: int
+    stride: int
+    padding: int
+    large: tuple[int, int]
+    """Height and width of the large images."""
+
+    def added(self, small: Tensor) -> tuple[int, int]:
+        """What a transposed convolution adds at the end to come to the large size."""
+        rows, columns = (
+            size - (count - 1) * self.stride + 2 * self.padding - self.kernel_size
+            for size, count in zip(self.large, small.shape[2:], strict=True)
+        )
+        return rows, columns
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int = 1, padding: int = 0) -> Tensor:
+    """`F.conv2d` of `[N, in, H, W]` by a square `[out, in, k, k]`."""
+    if not worthwhile(x, weight, x.shape[2] * x.shape[3]):
+        return F.conv2d(x, weight, bias, stride, padding)
+    geometry = Geometry(weight.shape[2], stride, padding, (x.shape[2], x.shape[3]))
+    return _apply(x, weight, bias, geometry, transposed=False)
+
+
+def convolve_transposed(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int, padding: int) -> Tensor:
+    """`F.conv_transpose2d` of `[N, in, H, W]` by a square `[in, out, k, k]`."""
+    if not worthwhile(x, weight, x.shape[2] * x.shape[3] * stride**2):
+        return F.conv_transpose2d(x, weight, bias, stride, padding)
+    kernel_size = weight.shape[2]
+    height, width = ((count - 1) * stride - 2 * padding + kernel_size for count in x.shape[2:])
+    return _apply(x, weight, bias, Geometry(kernel_size, stride, padding, (height, width)), transposed=True)
+
+
+def worthwhile(x: Tensor, weight: Tensor, pixels: int) -> bool:
+    """Whether products are the faster way, and can be had; `pixels` are those of the larger images."""
+    return (
+        min(weight.shape[0], weight.shape[1]) >= (RATHER_WIDE if pixels >= LARGE else WIDE)
+        and not torch.compiler.is_compiling()
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and torch.backends.cpu.get_cpu_capability() == "AVX2"
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()  # which do not know functions that are given their context
+    )
+
+
+def _apply(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, transposed: bool) -> Tensor:
+    """One of the two maps, with all gradients."""
+    if not (torch.is_grad_enabled() and weight.requires_grad):
+        return _map(x, weight, bias, geometry, transposed)
+    y = _OfImages.apply(x, (weight, bias), geometry, transposed)
+    parts = [_OfWeight.apply(weight, (x,), geometry, transposed, y.shape)]
+    if bias is not None:
+        parts.append(bias.reshape(1, -1, 1, 1).expand(y.shape))
+    joined: Tensor = _Joined.apply(y, *parts)
+    return joined
+
+
+def _map(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, transposed: bool) -> Tensor:
+    _, stride, padding, _ = geometry
+    if transposed:
+        return F.conv_transpose2d(x, weight, bias, stride, padding, geometry.added(x))
+    return F.conv2d(x, weight, bias, stride, padding)
+
+
+def _weight_gradient(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
+    if torch.is_grad_enabled() and (large.requires_grad or small.requires_grad):
+        found: Tensor = _OfProducts.apply(large, small, geometry)
+        return found
+    return products(large, small, geometry)
+
+
+def products(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
+    """The third map: from images `[N, in, H, W]` and `[N, out, h, w]` to `[out, in, k, k]`, channels-last."""
+    size, stride, padding, _ = geometry
+    height, width = small.shape[2:]
+    found = small.new_empty(small.shape[1], size, size, large.shape[1])
+    images = max(1, ROWS // (height * width))
+    for first in range(0, len(small), images):
+        # Rows first: what a place in the kernel meets, one row after the other, is one piece of memory.
+        factor = small[first : first + images].permute(2, 0, 3, 1).reshape(-1, small.shape[1]).t()
+        padded = F.pad(large[first : first + images], (padding,) * 4).permute(2, 0, 3, 1)
+        for offset, j in itertools.product(range(stride), range(size)):
+            met = padded[offset::stride, :, j : j + (width - 1) * stride + 1 : stride].contiguous()
+            for i in range(offset, size, stride):
+                pixels = met[i // stride :][:height].reshape(-1, large.shape[1])
+                if first == 0:
+                    torch.mm(factor, pixels, out=found[:, i, j])
+                else:
+                    found[:, i, j].addmm_(factor, pixels)
+    return found.permute(0, 3, 1, 2)
+
+
+# Tensors in a tuple are no inputs to autograd: a gradient for them hangs on another node, or is not wanted.
+
+
+class _OfImages(Function):
+    """A map, as a function of its images."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, others: tuple[Tensor, Tensor | None], geometry: Geometry, transposed: bool
+    ) -> Tensor:
+        weight, bias = others
+        ctx.save_for_backward(weight)
+        ctx.how = geometry, transposed
+        return _map(x, weight, bias, geometry, transposed)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (weight,) = ctx.saved_tensors
+        geometry, transposed = ctx.how
+        return _apply(gradient, weight, None, geometry, transposed=not transposed), None, None, None
+
+
+class _OfWeight(Function):
+    """Zeros, whose gradient is that of the weight in a map of `x`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, weight: Tensor, others: tuple[Tensor], geometry: Geometry, transposed: bool, shape: torch.Size
+    ) -> Tensor:
+        ctx.save_for_backward(*others)
+        ctx.how = geometry, transposed
+        return weight.new_zeros(()).expand(shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        geometry, transposed = ctx.how
+        large, small = (gradient, x) if transposed else (x, gradient)
+        return _weight_gradient(large, small, geometry), None, None, None, None
+
+
+class _Joined(Function):
+    """The first, which stands for the sum of all: the others are there for their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, *others: Tensor) -> Tensor:
+        ctx.count = len(others)
+        ctx.mark_dirty(y)  # the same tensor, which an activation may then overwrite
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        count: int = ctx.count
+        return (gradient,) * (1 + count)
+
+
+class _OfProducts(Function):
+    """`products`, with gradients of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
+        ctx.save_for_backward(large, small)
+        ctx.geometry = geometry
+        return products(large, small, geometry)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        large, small = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        of_large = _apply(small, gradient, None, ctx.geometry, transposed=True) if wanted[0] else None
+        of_small = _apply(large, gradient, None, ctx.geometry, transposed=False) if wanted[1] else None
+        return of_large, of_small, None
