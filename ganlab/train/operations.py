@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch.utils.flop_counter import flop_registry
 
 
 def operations(func: Any, args: Any, kwargs: Any, out: Any) -> int:
     """Operations of one call of an operator, two a multiply-add; 0 for what is no convolution or matrix product."""
-    formula = flop_registry.get(func._overloadpacket)
+    packet = func._overloadpacket
+    formula = flop_registry.get(packet)
+    if formula is None and packet.__name__ in ("addmm_", "baddbmm_"):  # PyTorch knows the formulas of what they add to
+        formula = flop_registry.get(getattr(torch.ops.aten, packet.__name__.removesuffix("_")))
     return int(formula(*args, **kwargs, out_val=out)) if formula is not None else 0

@@ -53,7 +53,7 @@ def derivatives(convolve: Convolve, x: Tensor, weight: Tensor, bias: Tensor, **h
     transposed=st.booleans(),
     channels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     size=st.tuples(st.integers(3, 9), st.integers(3, 9)),
-    form=st.sampled_from([(3, 1, 1), (3, 1, 0), (3, 2, 1), (4, 2, 1), (5, 1, 2), (4, 1, 3), (1, 1, 0)]),
+    form=st.sampled_from([(3, 1, 1), (3, 1, 0), (3, 2, 1), (4, 2, 1), (5, 1, 2), (4, 1, 2), (1, 1, 0)]),
 )
 def test_every_derivative_is_that_of_pytorch(
     transposed: bool, channels: tuple[int, int], size: tuple[int, int], form: tuple[int, int, int]

@@ -12,6 +12,7 @@ from ganlab.interfaces import ImageShape, Stage
 from ganlab.recipe import load_recipe
 from ganlab.train.rehearsal import Rehearsal
 from ganlab.train.spans import spans
+from ganlab_layers import wide
 
 from .tiny import RECIPES, tiny
 
@@ -55,6 +56,15 @@ def test_the_count_of_a_pass_without_inner_gradients_is_pytorch_s_own(tmp_path: 
     assert found == pytest.approx(
         counter.get_total_flops(), rel=0.01
     )  # a step may work out a weight once for two passes
+
+
+def test_weight_gradients_take_as_many_as_matrix_products(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for products in (False, True):
+        monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels, chosen=products: chosen)
+        monkeypatch.setattr(wide, "ROWS", 100)  # so that the second and later products are added to the first
+        found.append(Rehearsal(tiny(tmp_path).recipe, ImageShape(3, 16), CPU).step(stage(16, 8)).operations)
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
 
 
 def test_a_level_that_fades_in_and_more_discriminator_updates_take_more(tmp_path: Path) -> None:
