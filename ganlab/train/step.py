@@ -6,6 +6,7 @@ compiled, captured, and compared with the authors' numbers.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -250,8 +251,9 @@ def _values(terms: Sequence[tuple[object, LossValue]]) -> list[LossValue]:
     for owner, value in terms:
         if not isinstance(value, LossValue):
             kind = type(owner)
+            place = getattr(sys.modules.get(kind.__module__), "__file__", None) or kind.__module__
             raise GanlabError(
-                f"{kind.__module__}.{kind.__qualname__} returned {type(value).__name__}; "
+                f"{kind.__qualname__} in {place} returned {type(value).__name__}; "
                 "expected ganlab.interfaces.LossValue(per_sample, report)"
             )
     return [value for _, value in terms]

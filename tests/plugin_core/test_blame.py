@@ -33,7 +33,9 @@ class Module(ganlab.AdversarialLossBase):
         if self.where == "critic":
             batch.critic(batch.reals[:, :1], "reals")
         rows = softplus(-batch.real.scores) + softplus(batch.fake.scores)
-        return rows if self.where == "result" else LossValue(rows)
+        if self.where == "result":
+            return rows
+        return LossValue("rows" if self.where == "value" else rows)
     def generator(self, batch):
         return LossValue(softplus(-batch.fake.scores))
 
@@ -74,15 +76,24 @@ def test_a_component_s_fault_is_told_at_the_plugin_s_line(
 
 def test_what_no_plugin_is_in_is_told_as_before(in_folder: WriteFile) -> None:
     file = in_folder("bent_file.py", PLUGIN)
-    recipe = in_folder("tiny.toml", f'{TINY}[loss]\nname = "bent"\nwhere = "result"\n')
+    recipe = in_folder("tiny.toml", f'{TINY}[loss]\nname = "bent"\nwhere = "value"\n')
     done = command("run", recipe, "--run-dir", "run", "--plugin", file, "--set", "run.check_memory=true")
     assert done.code == 1
     assert (
         "peak memory cannot be worked out beforehand: a step tried on tensors without content raised "
-        "AttributeError: 'Tensor' object has no attribute 'per_sample'\n"
+        "AttributeError: 'str' object has no attribute 'mean'\n"
     ) in done.err
-    assert "ganlab: unexpected AttributeError: 'Tensor' object has no attribute 'per_sample'\n" in done.err
+    assert "ganlab: unexpected AttributeError: 'str' object has no attribute 'mean'\n" in done.err
     assert done.err.endswith("ganlab: this is a fault in ganlab or in a plugin; run again with --debug to see where\n")
+
+
+def test_a_loss_that_returns_no_loss_value_is_named(in_folder: WriteFile) -> None:
+    file = in_folder("bent_file.py", PLUGIN)
+    recipe = in_folder("tiny.toml", f'{TINY}[loss]\nname = "bent"\nwhere = "result"\n')
+    done = command("run", recipe, "--run-dir", "run", "--quiet", "--plugin", file)
+    assert done.code == 2
+    wanted = "expected ganlab.interfaces.LossValue(per_sample, report)"
+    assert done.err.splitlines()[-1] == f"Module in {file} returned Tensor; {wanted}"
 
 
 def test_a_step_that_cannot_be_rehearsed_is_told_at_the_plugin_s_line(in_folder: WriteFile) -> None:

@@ -54,7 +54,7 @@ def test_a_term_that_is_no_loss_value_is_named_with_whose_it_is(
     players, reals, draws, level = setup(tmp_path)
     wrong = {"regularizers": (Bare(),)} if regularizing else {"loss": Bare()}
     players = attrs.evolve(players, pairs=(attrs.evolve(players.pairs[0], **wrong),))
-    with pytest.raises(GanlabError, match=r"test_step\..*Bare returned Tensor; expected ganlab\.interfaces\.LossValue"):
+    with pytest.raises(GanlabError, match=r"Bare in .*test_step\.py returned Tensor; expected ganlab"):
         step(players, reals, None, draws, level, autocast(CPU, "float32"))
 
 
