@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ganlab.recipe.tracking import TrackSettings
 from ganlab.track import sent
@@ -146,6 +148,22 @@ def test_a_run_deleted_in_mlflow_is_sent_anew(folder, uri, arrived):
     assert deliver(folder, uri).points_sent == 18
     assert arrived(uri).run_id != first.run_id
     assert arrived(uri).sample_steps() == [5000]
+
+
+def test_killed_between_the_two_files_of_a_sample_it_is_completed_and_not_sent_twice(folder, uri, arrived):
+    train(folder, 1, 11)
+    deliver(folder, uri)
+    files = arrived(uri).files("images")
+    full, small = (next(it for it in files if "+step+5000+" in it and it.endswith(end)) for end in (".png", ".webp"))
+    stored = Path(arrived(uri).client.download_artifacts(arrived(uri).run_id, ""))
+    (stored / small).unlink()
+    (stored / full).write_bytes((stored / full).read_bytes()[:20])  # as a copy that was cut off
+    assert deliver(folder, uri).samples_sent == 1
+    assert sorted(arrived(uri).files("images")) == sorted(files)
+    with Image.open(stored / full) as whole, Image.open(stored / small) as compressed:
+        assert whole.tobytes() == Image.open(folder.sample_path(5000)).tobytes()
+        assert max(compressed.size) == 256
+    assert deliver(folder, uri).samples_sent == 0
 
 
 def test_a_sample_that_is_not_whole_waits_for_the_next_time(folder, uri, arrived):

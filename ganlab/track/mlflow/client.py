@@ -158,14 +158,22 @@ class MlflowStore:
         metrics = [Metric(name, value, unix_ms, step) for name, value, step, unix_ms in points]
         self._client.log_batch(run_id, metrics=metrics, synchronous=True)
 
-    def samples(self, run_id: str) -> set[int]:
-        """Images shown of each sample grid that the store holds."""
-        pattern = rf"images/{SAMPLES}\+step\+(\d+)\+.*compressed"  # MLflow writes this one last of an image's two files
-        images = [re.match(pattern, image.path) for image in self._client.list_artifacts(run_id, "images")]
-        return {int(match[1]) for match in images if match}
+    def samples(self, run_id: str) -> tuple[set[int], dict[int, str]]:
+        """Images shown of each sample grid that the store holds; and of those that came in half, by a kill between
+        the two files of an image, with the name of the first, without its ending.
+        """
+        # MLflow writes the compressed one last.
+        pattern = rf"(images/{SAMPLES}\+step\+(\d+)\+timestamp\+\d+\+[\w-]+)(\+compressed)?\.\w+"
+        found = [re.fullmatch(pattern, image.path) for image in self._client.list_artifacts(run_id, "images")]
+        whole = {int(match[2]) for match in found if match and match[3]}
+        return whole, {int(match[2]): match[1] for match in found if match and int(match[2]) not in whole}
 
-    def log_sample(self, run_id: str, path: Path, images_shown: int) -> bool:
-        """Add a PNG to the run's image slider; false, and nothing done, if the file is not a whole PNG (yet)."""
+    def log_sample(self, run_id: str, path: Path, images_shown: int, begun: str | None = None) -> bool:
+        """Add a PNG to the run's image slider; false, and nothing done, if the file is not a whole PNG (yet).
+
+        `begun` is the name, without ending, of an image that came in half, whose files are then written again.
+        """
+        from mlflow.tracking.multimedia import compress_image_size
         from PIL import Image
 
         try:
@@ -174,7 +182,14 @@ class MlflowStore:
             unix_ms = int(1000 * path.stat().st_mtime)
         except (OSError, SyntaxError):
             return False
-        self._client.log_image(run_id, image, key=SAMPLES, step=int(images_shown), timestamp=unix_ms, synchronous=True)
+        if begun is None:
+            self._client.log_image(
+                run_id, image, key=SAMPLES, step=int(images_shown), timestamp=unix_ms, synchronous=True
+            )
+            return True
+        self._client.log_image(run_id, image, artifact_file=f"{begun}.png")
+        self._client.log_image(run_id, compress_image_size(image), artifact_file=f"{begun}+compressed.webp")
+        self._client.set_tag(run_id, "mlflow.loggedImages", True, synchronous=True)  # as log_image would have
         return True
 
     def set_status(self, run_id: str, status: str, unix_ms: int) -> None:

@@ -70,6 +70,8 @@ class Delivery:
         """Metric to the greatest images_shown the store has of it by now."""
         self._samples: set[int] | None = None
         """Images shown of each sample grid the store has by now; None until it was asked."""
+        self._begun: dict[int, str] = {}
+        """Of those it has half of, the name of that half."""
 
     def deliver(self, *, state: State | None = None, with_model: bool = False) -> None:
         """Send everything that is new; the generator of a finished run only if `with_model`.
@@ -162,10 +164,12 @@ class Delivery:
             self.sent.results = digest
             self._save()
         if self._samples is None:
-            self._samples = mlflow.samples(run_id)
+            self._samples, self._begun = mlflow.samples(run_id)
         for step in self._folder.sample_steps():
+            if step in self._samples:
+                continue
             # A grid that is not whole yet is left for the next time.
-            if step not in self._samples and mlflow.log_sample(run_id, self._folder.sample_path(step), step):
+            if mlflow.log_sample(run_id, self._folder.sample_path(step), step, self._begun.get(step)):
                 self._samples.add(step)
                 self.samples_sent += 1
                 self.sent.samples = sorted(self._samples)
