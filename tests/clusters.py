@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+from .proc import commands, parent
 
 
 @contextmanager
@@ -31,23 +32,10 @@ def raylet(node: Any) -> int:
 def machine_of(cluster: Any, word: str) -> Any:
     """The machine on which a process runs that has `word` in its command, or None where none does any more."""
     raylets = {raylet(node): node for node in cluster.nodes}
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal() and word in _read(process / "cmdline").split("\0"):
-            pid = int(process.name)
-            while pid > 1 and pid not in raylets:
-                pid = _parent(pid)
-            if pid in raylets:
-                return raylets[pid]
+    for pid in (pid for pid, words in commands() if word in words):
+        ancestor = pid
+        while ancestor > 1 and ancestor not in raylets:
+            ancestor = parent(ancestor)
+        if ancestor in raylets:
+            return raylets[ancestor]
     return None
-
-
-def _parent(pid: int) -> int:
-    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return int(fields[1]) if fields else 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:  # it has ended
-        return ""

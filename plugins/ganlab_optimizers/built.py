@@ -169,7 +169,7 @@ def _as_stored(*tensors: Tensor) -> tuple[Tensor, ...]:
     The CPU's kernel goes through memory as it comes, but first copies each weight that is not contiguous, for nothing.
     """
     weight = tensors[0]
-    if weight.numel() < LARGE or weight.is_contiguous():
+    if weight.numel() < LARGE or weight.device.type != "cpu" or weight.is_contiguous():
         return tensors
     if not all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in tensors):
         return tensors

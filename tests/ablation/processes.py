@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..commands import GANLAB
+from ..proc import commands
 from ..train.tiny import TINY
 
 ABLATION = """
@@ -59,15 +60,8 @@ def finish(file: Path, folder: Path, *words: str, code: int = 0) -> str:
 
 def trial_processes(folder: Path) -> list[int]:
     """Process ids of the `ganlab run`s in `folder`."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().decode(errors="replace").split("\0")
-        except OSError:  # it has just ended
-            continue
-        if "run" in words and any(word.startswith(f"{folder}/") for word in words):
-            found.append(int(entry.parent.name))
-    return found
+    inside = f"{folder}/"
+    return [pid for pid, words in commands() if "run" in words and any(word.startswith(inside) for word in words)]
 
 
 def journal_lines(folder: Path) -> int:
