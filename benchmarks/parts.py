@@ -75,7 +75,7 @@ def _one_step(subject: GanlabSubject, taken: dict[str, list[float]]) -> None:
         real, fake = critic(reals, "reals"), critic(fakes, "fakes")
     with _timed(taken, PENALTY, device):
         batch = DiscriminatorPass(
-            critic, reals, fakes, real, fake, draws.mixing_factors, labels, labels, level.enlargement, shown
+            critic, reals, fakes, real, fake, draws.uniform["mixing"], labels, labels, level.enlargement, shown
         )
         pair = players.pairs[0]
         values = [pair.loss.discriminator(batch), *(term.discriminator(batch) for term in pair.regularizers)]
@@ -127,10 +127,11 @@ def _log(trainer: Any, player: str, loss: torch.Tensor, values: list[Any], shown
 
 
 def _draws(trainer: Any, purpose: str, stage: Any, shown: int) -> Any:
+    from ganlab.randomness import Streams
     from ganlab.train.draws import draw_pass
 
     return draw_pass(
-        trainer.recipe.run.seed,
+        Streams(trainer.recipe.run.seed),
         purpose,
         shown,
         minibatch=stage.minibatch,

@@ -39,7 +39,7 @@ def test_the_yardstick_has_the_losses_and_gradients_of_ganlab(extra: list[str]) 
     draw = torch.Generator().manual_seed(5)
     reals = torch.randn(8, 3, 16, 16, generator=draw)
     latents, factors = torch.randn(8, 8, generator=draw), torch.rand(8, 1, 1, 1, generator=draw)
-    draws = Draws(latents, factors, {"reals": (), "fakes": (), "mixed": ()})
+    draws = Draws(latents, {"reals": (), "fakes": (), "mixed": ()}, {"mixing": factors})
     with trainer_of(str(ROOT / "recipes/pggan.toml"), [*Case(8, 16, 8).overrides(), FLOAT32, *extra]) as trainer:
         players = trainer.players
         with torch.no_grad():

@@ -32,7 +32,8 @@ def decode(content: bytes, *, channels: int, resolution: int) -> npt.NDArray[np.
             if image.size != (resolution, resolution):
                 raise ValueError(f"the image is {image.width}x{image.height}, not {resolution}x{resolution}")
             # A grey WebP is stored as RGB with three equal channels, and converting it back is exact.
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+            mode = "L" if channels == 1 else "RGB"
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     except ValueError:
         raise
     except Exception as error:  # Pillow raises many kinds of exceptions for damaged files

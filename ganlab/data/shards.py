@@ -146,6 +146,7 @@ class ShardSet:
         self.resolutions: Sequence[int] = powers_of_two(self.description.resolutions[-1])
         self._lock = threading.Lock()
         self._indexes: dict[int, Index] = {}
+        self._shard_paths: dict[int, Sequence[Path]] = {}
         self._unpacked: dict[Path, bytes] = {}
 
     def images(self, resolution: int, indices: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
@@ -227,8 +228,10 @@ class ShardSet:
 
     def _shard_path(self, stored: int, sample: int) -> Path:
         index = self.index(stored)
-        shard = index.shards[int(index.shard[sample])]
-        return resolution_folder(self.folder, stored) / shard.file
+        if stored not in self._shard_paths:  # putting a path together takes longer than opening it
+            folder = resolution_folder(self.folder, stored)
+            self._shard_paths[stored] = [folder / shard.file for shard in index.shards]
+        return self._shard_paths[stored][int(index.shard[sample])]
 
     def _unpack(self, path: Path, index: Index) -> bytes:
         """The whole stream of a compressed shard, kept; no more of it than the index speaks of."""

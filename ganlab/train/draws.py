@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ganlab.randomness import generator
+from ganlab.randomness import Streams
 
 
 @attrs.frozen
@@ -22,12 +22,11 @@ class Draws:
 
     latents: Tensor
     """`[N, latent_size]`, standard normal."""
-    mixing_factors: Tensor
-    """`[N, 1, 1, 1]`, uniform in [0, 1)."""
     noise: Mapping[str, Sequence[Tensor]]
     """For each evaluation of the discriminator ("reals", "fakes", "mixed"), `[N, channels]` for each noise layer."""
     uniform: Mapping[str, Tensor] = attrs.field(factory=dict)
-    """In [0, 1), `[N, k]`: for the augmentation of "reals" and "fakes", and the system's "chances", where needed."""
+    """In [0, 1): "mixing", `[N, 1, 1, 1]`, where discriminators learn; where needed, `[N, k]` for the augmentation of
+    "reals" and "fakes", and the system's "chances"."""
     others: Mapping[str, Draws] = attrs.field(factory=dict)
     """Where there are several pairs, those of each by its name, without latents."""
 
@@ -39,7 +38,6 @@ class Draws:
         """With every tensor replaced."""
         return Draws(
             latents=change(self.latents),
-            mixing_factors=change(self.mixing_factors),
             noise={name: [change(values) for values in tensors] for name, tensors in self.noise.items()},
             uniform={name: change(values) for name, values in self.uniform.items()},
             others={name: draws.each(change) for name, draws in self.others.items()},
@@ -49,7 +47,7 @@ class Draws:
         """All of them, in a fixed order."""
         noise = [values for tensors in self.noise.values() for values in tensors]
         others = [values for draws in self.others.values() for values in draws.tensors()]
-        return [self.latents, self.mixing_factors, *noise, *self.uniform.values(), *others]
+        return [self.latents, *noise, *self.uniform.values(), *others]
 
 
 @attrs.frozen
@@ -61,7 +59,7 @@ class Wanted:
 
 
 def draw_pass(
-    seed: int,
+    streams: Streams,
     purpose: str,
     images_shown: int,
     *,
@@ -73,23 +71,25 @@ def draw_pass(
     augmentation: int = 0,
     chances: int = 0,
 ) -> Draws:
-    """The draws of the pass `purpose` ("discriminator" or "generator") that begins at `images_shown`.
+    """The draws of the pass `purpose` ("discriminator" or "generator", or "PLAYER/PAIR") that begins at `images_shown`.
 
     With `rows` only those of these samples of the minibatch, in that order.
     """
     own = slice(None) if rows is None else rows
 
     def normal(name: str, width: int) -> npt.NDArray[np.float32]:
-        source = generator(seed, f"{purpose}/{name}", images_shown)
+        source = streams.at(f"{purpose}/{name}", images_shown)
         return source.standard_normal((minibatch, width), dtype=np.float32)[own]
 
     def uniform(name: str, *shape: int) -> Tensor:
-        source = generator(seed, f"{purpose}/{name}", images_shown)
+        source = streams.at(f"{purpose}/{name}", images_shown)
         return on_device(torch.from_numpy(source.random((minibatch, *shape), dtype=np.float32)[own]), device)
 
     uniforms = {name: uniform(f"augmentation/{name}", augmentation) for name in ("reals", "fakes") if augmentation}
     if chances:
         uniforms["chances"] = uniform("chances", chances)
+    if purpose.startswith("discriminator"):
+        uniforms["mixing"] = uniform("mixing", 1, 1, 1)
     noise: dict[str, Sequence[Tensor]] = {}
     for evaluation in ("reals", "fakes", "mixed"):
         if noise_channels:
@@ -99,14 +99,13 @@ def draw_pass(
             noise[evaluation] = ()
     return Draws(
         latents=on_device(torch.from_numpy(normal("latents", latent_size)), device),
-        mixing_factors=uniform("mixing", 1, 1, 1),
         noise=noise,
         uniform=uniforms,
     )
 
 
 def draw_pairs(
-    seed: int,
+    streams: Streams,
     purpose: str,
     images_shown: int,
     *,
@@ -121,7 +120,7 @@ def draw_pairs(
     drawn = {}
     for pair, numbers in {**({} if "" in wanted else {"": Wanted()}), **wanted}.items():
         drawn[pair] = draw_pass(
-            seed,
+            streams,
             f"{purpose}/{pair}".rstrip("/"),
             images_shown,
             minibatch=minibatch,

@@ -98,7 +98,8 @@ def hollow_draws(players: Players, resolution: int, minibatch: int, device: torc
         noise = [empty(width) for width in wanted.noise_channels]
         uniform = {name: empty(wanted.augmentation) for name in ("reals", "fakes")}
         each = {"reals": noise, "fakes": noise, "mixed": noise}
-        return Draws(empty(latent_size), empty(1, 1, 1), each, {**uniform, "chances": empty(chances)})
+        uniform.update(chances=empty(chances), mixing=empty(1, 1, 1))
+        return Draws(empty(latent_size), each, uniform)
 
     wanted = {pair.name: pair.wanted(resolution) for pair in players.pairs}
     common = of(wanted.pop("", Wanted()), players.generator.latent_size, players.system.chances)

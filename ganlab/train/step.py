@@ -193,7 +193,7 @@ def _judge(
             fakes=fakes,
             real=real,
             fake=fake,
-            mixing_factors=own.mixing_factors,
+            mixing_factors=own.uniform["mixing"],
             labels=labels,
             fake_labels=labels,
             enlargement=level.enlargement_of(reals),

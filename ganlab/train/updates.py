@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganlab.data.feed import Feed
 from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
-from ganlab.randomness import generator
+from ganlab.randomness import Streams
 from ganlab.recipe.schema import Recipe
 from ganlab.train.average import Average
 from ganlab.train.capture import Capturable, Captures, Recorder, obstacle_to_capture
@@ -77,6 +77,7 @@ class Updates:
     _passes: Passes = attrs.field(init=False)
     _average: Average = attrs.field(init=False)
     _captures: Captures | None = attrs.field(init=False, default=None)
+    _streams: Streams = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.optimizers = {
@@ -94,6 +95,7 @@ class Updates:
         self.supply = supplies[0] if len(supplies) == 1 else SideBySide(supplies)
         if self.sharing.divides:
             self.supply.rows_of = self.sharing.rows_of
+        self._streams = Streams(self.recipe.run.seed)
         self._fade = torch.ones((), device=self.device)
         self._shown = torch.zeros((), dtype=torch.int64, device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
@@ -218,7 +220,7 @@ class Updates:
     def _random_labels(self, stage: Stage, images_shown: int) -> Tensor | None:
         if not self.images.label_size:
             return None
-        draws = generator(self.recipe.run.seed, "generator/labels", images_shown)
+        draws = self._streams.at("generator/labels", images_shown)
         shown = self.feed.source  # of what is trained on, which need not be all that the data set stands for
         indices = draws.integers(0, shown.count, stage.minibatch)
         if self.sharing.rows is not None:
@@ -227,7 +229,7 @@ class Updates:
 
     def _draws(self, purpose: str, stage: Stage, images_shown: int, *, whole: bool = False) -> Draws:
         return draw_pairs(
-            self.recipe.run.seed,
+            self._streams,
             purpose,
             images_shown,
             minibatch=stage.minibatch,

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ganlab.errors import GanlabError, RunError
+from ganlab.randomness import Streams
 from ganlab.train.division import Division, Share, share_of
 from ganlab.train.draws import draw_pass
 from ganlab.train.gradients import Part
@@ -19,6 +20,8 @@ from ganlab_layers.stddev import MinibatchStddev
 from ganlab_normalizations.normalizations import Batch
 
 from .tiny import assert_equal_runs, journal_without_times, tiny, train_all, train_in_pieces
+
+CPU = torch.device("cpu")
 
 
 def stddev(group_size: int, grouping: str = "strided") -> MinibatchStddev:
@@ -135,20 +138,20 @@ def test_draws_of_some_rows_are_those_of_the_whole_minibatch() -> None:
         "minibatch": 8,
         "latent_size": 4,
         "noise_channels": (3, 2),
-        "device": torch.device("cpu"),
+        "device": CPU,
     }
     whole, some = (
-        draw_pass(1, "discriminator", 40, **settings),
-        draw_pass(1, "discriminator", 40, rows=rows, **settings),
+        draw_pass(Streams(1), "discriminator", 40, **settings),
+        draw_pass(Streams(1), "discriminator", 40, rows=rows, **settings),
     )
     assert torch.equal(some.latents, whole.latents[rows])
-    assert torch.equal(some.mixing_factors, whole.mixing_factors[rows])
+    assert torch.equal(some.uniform["mixing"], whole.uniform["mixing"][rows])
     for name, tensors in whole.noise.items():
         assert all(torch.equal(a, b[rows]) for a, b in zip(some.noise[name], tensors, strict=True))
 
 
 def test_micro_batches_are_neighbouring_pieces() -> None:
-    draws = draw_pass(0, "generator", 0, minibatch=6, latent_size=2, noise_channels=(1,), device=torch.device("cpu"))
+    draws = draw_pass(Streams(0), "generator", 0, minibatch=6, latent_size=2, noise_channels=(1,), device=CPU)
     part = Part(torch.arange(6.0).reshape(6, 1, 1, 1), torch.eye(6), draws)
     second = part.micro_batch(1, 3)
     assert second.reals.flatten().tolist() == [2, 3]

@@ -12,6 +12,7 @@ import torch
 from ganlab.errors import GanlabError
 from ganlab.interfaces import DiscriminatorPass, GeneratorPass, ImageShape, LossValue
 from ganlab.modules import AdversarialLossBase
+from ganlab.randomness import Streams
 from ganlab.train.critics import Level
 from ganlab.train.devices import autocast
 from ganlab.train.draws import draw_pass
@@ -35,7 +36,7 @@ CPU = torch.device("cpu")
 def setup(folder: Path, *overrides: str) -> tuple[Players, torch.Tensor, object, Level]:
     players = build_players(tiny(folder, *overrides).recipe, IMAGES, "cpu")
     reals = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    draws = draw_pass(1, "discriminator", 0, minibatch=8, latent_size=8, noise_channels=(), device=torch.device("cpu"))
+    draws = draw_pass(Streams(1), "discriminator", 0, minibatch=8, latent_size=8, noise_channels=(), device=CPU)
     return players, reals, draws, Level(8, torch.tensor(0.5), 2)
 
 
@@ -105,7 +106,7 @@ VARIANTS = {
 def outcomes(players: Players, reals: torch.Tensor, level: Level, passes: Passes | None = None) -> list[Outcome]:
     """Of a step of each player, noise included."""
     noise = players.discriminator.noise_channels(8)
-    draws = draw_pass(1, "discriminator", 0, minibatch=8, latent_size=8, noise_channels=noise, device=CPU)
+    draws = draw_pass(Streams(1), "discriminator", 0, minibatch=8, latent_size=8, noise_channels=noise, device=CPU)
     arguments = (players, reals, None, draws, level, autocast(CPU, "float32"), None, passes)
     return [discriminator_step(*arguments), generator_step(*arguments)]
 

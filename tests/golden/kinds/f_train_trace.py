@@ -82,8 +82,8 @@ def _draws(case: Case, step: str, player: str) -> tuple[torch.Tensor | None, Dra
     labels = torch.from_numpy(case[f"{step}.in.{player}_labels"])
     draws = Draws(
         latents=torch.from_numpy(case[f"{step}.in.{player}_latents"]),
-        mixing_factors=torch.from_numpy(case[f"{step}.in.mixing_factors"]),
         noise={"reals": (), "fakes": (), "mixed": ()},
+        uniform={"mixing": torch.from_numpy(case[f"{step}.in.mixing_factors"])},
     )
     return labels if labels.shape[1] else None, draws
 
