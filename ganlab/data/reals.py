@@ -39,7 +39,7 @@ def network_reals(
     if blend == "float" and fade is not None:
         blocks, weight = _blocks(reals), (1.0 - fade).to(reals.dtype)
         means = _means(blocks)
-        for column in (blocks[..., :1], blocks[..., 1:]):  # longer loops than over both, 1.2 to 5 times as fast
+        for column in (blocks[..., :1], blocks[..., 1:]):  # longer loops than over both: 1.2 times as fast at 16x16
             column.lerp_(means, weight)
     return reals
 
