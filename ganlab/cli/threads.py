@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-SPINS = "1000"
+SPINS = "10000"
 
 
 def spin_briefly() -> None:

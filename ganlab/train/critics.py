@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ganlab.derivatives import brings_its_own, mistrusted
 from ganlab.interfaces import Critic, Critique, LossValue, Match
 from ganlab.train.draws import Draws
 from ganlab.train.players import Pair
@@ -43,7 +44,7 @@ def make_critic(
     strength = pair.loss.noise_strength()
 
     def critic(images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> Critique:
-        with autocast():
+        with nullcontext() if needs_care(pair.discriminator, images) else autocast():
             critique = pair.discriminator(images, fade=level.fade, noise=noise[draw], noise_strength=strength)
         logits = critique.label_logits
         return Critique(critique.scores.float(), None if logits is None else logits.float())
@@ -51,6 +52,12 @@ def make_critic(
     if loss_scale is not None:
         critic.gradient_scale = gradient_scale(loss_scale)  # type: ignore[attr-defined]  # a function takes attributes
     return critic
+
+
+def needs_care(discriminator: nn.Module, images: Tensor) -> bool:
+    """Whether a gradient with respect to these images is going to be asked for, whose own gradient may be wrong."""
+    asked = not torch.compiler.is_compiling() and images.requires_grad and images.is_leaf
+    return asked and mistrusted(images) and not brings_its_own(discriminator)
 
 
 def augmented(pair: Pair, match: Match, draws: Draws) -> Match:

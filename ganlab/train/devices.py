@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import torch
 
+from ganlab.derivatives import has_amx
 from ganlab.errors import GanlabError
 
 
@@ -63,7 +64,9 @@ def has_instructions(device: torch.device, precision: str) -> bool:
     return any(found.get(name, False) for name in _PROCESSOR_INSTRUCTIONS[precision])
 
 
-def choose_precision(wanted: str, device: torch.device, begun: str | None = None) -> tuple[Precision, str]:
+def choose_precision(
+    wanted: str, device: torch.device, begun: str | None = None, *, compiled: bool = False
+) -> tuple[Precision, str]:
     """The precision of a run and, in words, why; `begun` is the one that a run to be resumed began in.
 
     "auto" takes bfloat16 where the device has the instructions, else float32; a run goes on as it began, on whatever
@@ -78,6 +81,8 @@ def choose_precision(wanted: str, device: torch.device, begun: str | None = None
     where = "this processor" if device.type == "cpu" else "this device"
     if device.type == "mps":
         return "float32", "auto stays in it on Apple GPUs"
+    if compiled and device.type == "cpu" and has_amx():  # layers cannot step in there; see ganlab.derivatives
+        return "float32", "auto stays in it where run.compile meets AMX"
     if has_instructions(device, "bfloat16"):
         return "bfloat16", f"{where} has instructions for it"
     return "float32", f"{where} has no bfloat16 instructions"

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import torch
 
+from ganlab.derivatives import has_amx
 from ganlab.errors import DataError, GanlabError, RunError
 from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape
 from ganlab.recipe import LoadedRecipe, Recipe, digest
@@ -93,11 +94,14 @@ def _with_precision(recipe: Recipe, device: torch.device, begun: str | None, ran
 
     `begun` is the one that a resumed run began in.
     """
-    precision, why = ranks.broadcast(choose_precision(recipe.run.precision, device, begun))
+    precision, why = ranks.broadcast(choose_precision(recipe.run.precision, device, begun, compiled=recipe.run.compile))
     say(f"precision: {precision} ({why})")
     if ranks.first and not has_instructions(device, precision):
         slow = f"{precision} has to be emulated on this {device.type} and will be slow; float32 is faster"
         warnings.warn(f"run.precision: {slow}", stacklevel=2)
+    if ranks.first and recipe.run.compile and precision != "float32" and device.type == "cpu" and has_amx():
+        wrong = f"in {precision} the gradients of gradient penalties may be wrong on this processor; use float32"
+        warnings.warn(f"run.compile: {wrong}, or run.compile = false", stacklevel=2)
     return attrs.evolve(recipe, run=attrs.evolve(recipe.run, precision=precision))
 
 

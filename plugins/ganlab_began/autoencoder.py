@@ -20,6 +20,7 @@ from ganlab_layers.fade import fade_in
 from ganlab_layers.linear import Linear, LinearToMaps
 from ganlab_layers.resampling import downscale, upscale
 from ganlab_layers.weighted import full_precision
+from ganlab_layers.wide import convolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ class EluConvolution(Convolution):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.conv2d(x, self.current_weight(), self.bias, stride=self.stride, padding=self.padding)
+        x = convolve(x, self.current_weight(), self.current_bias(), stride=self.stride, padding=self.padding)
         return self.finish(F.elu(x))
 
 

@@ -15,6 +15,7 @@ from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape, Normalization
 from ganlab_layers.linear import Head, LinearToMaps
 from ganlab_layers.weighted import WeightedLayer
+from ganlab_layers.wide import convolve
 
 if TYPE_CHECKING:
     from ganlab_dcgan.networks import Dcgan, DcganDiscriminator, DcganGenerator
@@ -134,6 +135,8 @@ class Discriminator(nn.Module):
 class StridedConvolution(WeightedLayer):
     """`[N, in, R, R]` -> `[N, out, R/2, R/2]`; the weight is `[out, in, k, k]`."""
 
+    own_derivatives = True
+
     def __init__(self, config: Dcgan, in_channels: int, out_channels: int, **finish: Any) -> None:
         fan_in = in_channels * config.kernel_size**2
         super().__init__(
@@ -147,17 +150,19 @@ class StridedConvolution(WeightedLayer):
         self.padding = (config.kernel_size - 1) // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.finish(F.conv2d(x, self.current_weight(), self.bias, stride=2, padding=self.padding))
+        return self.finish(convolve(x, self.current_weight(), self.current_bias(), stride=2, padding=self.padding))
 
 
 class TransposedConvolution(StridedConvolution):
     """`[N, in, R, R]` -> `[N, out, 2R, 2R]`; the weight is `[out, in, k, k]`."""
 
+    own_derivatives = False
+
     def forward(self, x: Tensor) -> Tensor:
         weight = self.current_weight().transpose(0, 1)
         added = 2 + 2 * self.padding - weight.shape[2]  # a row and a column with an odd kernel, so that sizes double
         return self.finish(
-            F.conv_transpose2d(x, weight, self.bias, stride=2, padding=self.padding, output_padding=added)
+            F.conv_transpose2d(x, weight, self.current_bias(), stride=2, padding=self.padding, output_padding=added)
         )
 
 

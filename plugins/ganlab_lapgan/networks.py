@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape
 from ganlab_layers.convolution import Convolution
 from ganlab_layers.linear import Head, Linear
 from ganlab_layers.weighted import HE_GAIN, WeightedLayer
+from ganlab_layers.wide import convolve
 
 if TYPE_CHECKING:
     from ganlab_lapgan import components
@@ -131,6 +131,8 @@ class Discriminator(nn.Module):
 class StridedConvolution(WeightedLayer):
     """`[N, in, R, R]` -> `[N, out, R / stride, R / stride]`."""
 
+    own_derivatives = True
+
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int, **finish: Any) -> None:
         super().__init__(
             (out_channels, in_channels, kernel_size, kernel_size),
@@ -143,7 +145,8 @@ class StridedConvolution(WeightedLayer):
         self.padding = kernel_size // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.finish(F.conv2d(x, self.current_weight(), self.bias, stride=self.stride, padding=self.padding))
+        how = {"stride": self.stride, "padding": self.padding}
+        return self.finish(convolve(x, self.current_weight(), self.current_bias(), **how))
 
 
 def check_level(full: int, resolution: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from torch.nn import functional as F
@@ -12,6 +12,8 @@ from ganlab_layers.weighted import HE_GAIN, WeightedLayer, full_precision
 from ganlab_layers.wide import convolve, convolve_transposed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from ganlab.interfaces import WeightScaling
@@ -25,6 +27,8 @@ class Convolution(WeightedLayer):
     of a (k + 1)-sized kernel, 2.25 times less work for k = 3. Other keywords are `WeightedLayer`'s.
     """
 
+    own_derivatives = True
+    """See `ganlab.derivatives.brings_its_own`."""
     spreading: Tensor
 
     def __init__(
@@ -64,8 +68,15 @@ class Convolution(WeightedLayer):
         weight = super().used_weight()
         if not self.fused:
             return weight
-        kernel = spread(weight, self.spreading)
-        return kernel.transpose(0, 1) if self.resample == "up" else kernel
+        return spread(weight.transpose(0, 1) if self.resample == "up" else weight, self.spreading)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Modules are moved and laid out by this; a transposed convolution wants its weight the other way round."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if self.fused and self.resample == "up":
+            turned = self.weight.data.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+            self.weight.data = turned.transpose(0, 1)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.current_weight()
@@ -74,19 +85,19 @@ class Convolution(WeightedLayer):
         elif self.resample == "down":
             x = self._down(x, weight)
         elif weight.shape[2] == 1:
-            return self.finish(pixelwise(x, weight, self.bias))
+            return self.finish(pixelwise(x, weight, self.current_bias()))
         else:
-            x = convolve(x, weight, self.bias, padding=self.padding)
+            x = convolve(x, weight, self.current_bias(), padding=self.padding)
         return self.finish(x, in_place=not self.normalize_first)
 
     def _up(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused:
-            return convolve_transposed(x, weight, self.bias, stride=2, padding=self.padding)
-        return convolve(upscale(x), weight, self.bias, padding=self.padding)
+            return convolve_transposed(x, weight, self.current_bias(), stride=2, padding=self.padding)
+        return convolve(upscale(x), weight, self.current_bias(), padding=self.padding)
 
     def _down(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused:
-            return convolve(x, weight, self.bias, stride=2, padding=self.padding)
+            return convolve(x, weight, self.current_bias(), stride=2, padding=self.padding)
         x = downscale(convolve(x, weight, None, padding=self.padding))
         return x if self.bias is None else x + self.bias.reshape(-1, 1, 1).to(x.dtype)
 
@@ -107,12 +118,12 @@ def spreading(size: int) -> Tensor:
 
 
 def spread(weight: Tensor, plane: Tensor) -> Tensor:
-    """`[out, in, k, k]` -> `[out, in, k + 1, k + 1]`, by `plane` of `spreading(k)`.
+    """`[A, B, k, k]` -> `[A, B, k + 1, k + 1]`, by `plane` of `spreading(k)`.
 
-    One product of matrices for every output channel, which in channels-last memory needs no copies.
+    One product of matrices for each of the A channels, which in channels-last memory needs no copies.
     """
-    out_channels, in_channels, size = weight.shape[:3]
-    taps = weight.permute(0, 2, 3, 1).reshape(out_channels, size * size, in_channels)
+    outer, inner, size = weight.shape[:3]
+    taps = weight.permute(0, 2, 3, 1).reshape(outer, size * size, inner)
     with full_precision(weight):  # weights are rounded where they are used, not before
         spreads = torch.matmul(plane.to(weight.dtype), taps)
-    return spreads.reshape(out_channels, size + 1, size + 1, in_channels).permute(0, 3, 1, 2)
+    return spreads.reshape(outer, size + 1, size + 1, inner).permute(0, 3, 1, 2)

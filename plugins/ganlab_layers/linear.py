@@ -39,7 +39,7 @@ class Linear(WeightedLayer):
         self.out_features = out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.finish(F.linear(x.flatten(1), self.current_weight(), self.bias))
+        return self.finish(F.linear(x.flatten(1), self.current_weight(), self.current_bias()))
 
 
 class Head(Linear):

@@ -30,6 +30,14 @@ def full_precision(like: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(like.device.type, enabled=False)
 
 
+def computing_dtype(like: Tensor) -> torch.dtype:
+    """What a matrix product with `like` is worked out in, here and now."""
+    device = like.device.type
+    if not like.is_meta and like.dtype == torch.float32 and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return like.dtype
+
+
 class WeightedLayer(nn.Module):
     """Base of `Convolution` and `Linear`.
 
@@ -60,8 +68,8 @@ class WeightedLayer(nn.Module):
         self.leaky_slope = leaky_slope
         self.normalization = normalization
         self.normalize_first = normalize_first
-        self._held: Tensor | None = None
-        self._holding = False
+        self._held: dict[tuple[str, torch.dtype], Tensor] | None = None
+        """While layers hold: "weight" and "bias" in each type that was asked for."""
 
     @torch.no_grad()
     def initialize(self, draw: Callable[[str, tuple[int, ...]], Tensor]) -> None:
@@ -80,20 +88,32 @@ class WeightedLayer(nn.Module):
         return weight
 
     def current_weight(self) -> Tensor:
-        """`used_weight()`, worked out once between `hold()` and `release()`."""
-        if not self._holding:
-            return self.used_weight()
+        """`used_weight()`; between `hold()` and `release()` it is worked out, and rounded for autocast, only once."""
+        return self._current("weight", self.used_weight)
+
+    def current_bias(self) -> Tensor | None:
+        """The bias, likewise."""
+        bias = self.bias
+        return None if bias is None else self._current("bias", lambda: bias)
+
+    def _current(self, name: str, work_out: Callable[[], Tensor]) -> Tensor:
         if self._held is None:
-            self._held = self.used_weight()
-        return self._held
+            return work_out()
+        stored: Tensor = getattr(self, name)
+        exact, wanted = (name, stored.dtype), (name, computing_dtype(stored))
+        if exact not in self._held:
+            self._held[exact] = work_out()
+        if wanted not in self._held:
+            self._held[wanted] = self._held[exact].to(wanted[1])
+        return self._held[wanted]
 
     def hold(self) -> None:
-        """From now on the weight is worked out once, for all passes of an update; its gradients add up there."""
-        self._held, self._holding = None, True
+        """From now on weight and bias are worked out once, for all passes of an update; gradients add up there."""
+        self._held = {}
 
     def release(self) -> None:
         """The passes are over: the weight may change."""
-        self._held, self._holding = None, False
+        self._held = None
 
     @property
     def before_update(self) -> Callable[[], None] | None:

@@ -1,14 +1,18 @@
-"""Convolutions whose weight gradient is matrix products, one for each place in the kernel.
+"""Convolutions whose every derivative is one of three maps: from images, back to images, and to a weight.
 
-With AVX2 alone the CPU's own kernel for weight gradients reaches two thirds of the rate of its other two, and of a
-matrix product. It cannot be exchanged inside PyTorch's convolution, and a function of ours with both an image and a
-weight would always work out both gradients, of which a step often needs one. So the two hang on nodes of their own,
-and autograd passes by what nobody asked for. Every derivative is one of three maps again, so that all orders are there.
+The second derivatives of PyTorch's own are convolutions with kernels of image size: several times slower than the third
+map, with results that lie in memory in another order than weights, which slows what is done with them, and with AMX
+sometimes wrong (see `ganlab.derivatives`). The third map itself is worked out as matrix products, one for each place in
+the kernel, where they are the faster way.
+
+A function of ours with both an image and a weight would always work out both gradients, of which a step often needs
+one. So the two hang on nodes of their own, and autograd passes by what nobody asked for.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,12 +20,20 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from ganlab.derivatives import mistrusted
+
 WIDE = 256
-"""Channels, in and out, from which products are the faster way at any resolution,"""
+"""Channels, in and out, from which the three maps are the faster way at any resolution,"""
 RATHER_WIDE, LARGE = 128, 64 * 64
-"""and channels from which they are where the larger images have so many pixels."""
+"""and with AVX2, channels from which they are where the larger images have so many pixels;"""
+WORK = 120_000_000
+"""with AVX-512, images times pixels times channels in and out from which they are."""
 ROWS = 2048
 """Pixels of one product: what is multiplied should be in the cache still."""
+FAULTY = 64
+"""Images times columns from which on second derivatives of PyTorch's own were seen to be wrong."""
+FEW = 1024
+"""Pixels of a minibatch up to which products are the faster way with AVX-512."""
 
 
 class Geometry(NamedTuple):
@@ -44,32 +56,66 @@ class Geometry(NamedTuple):
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int = 1, padding: int = 0) -> Tensor:
     """`F.conv2d` of `[N, in, H, W]` by a square `[out, in, k, k]`."""
-    if not worthwhile(x, weight, x.shape[2] * x.shape[3]):
+    columns = (x.shape[3] + 2 * padding - weight.shape[3]) // stride + 1
+    if not (worthwhile(x, weight, x.shape[2] * x.shape[3]) or needed(x, weight, columns)):
         return F.conv2d(x, weight, bias, stride, padding)
+    x, weight, bias = _as_autocast(x, weight, bias)
     geometry = Geometry(weight.shape[2], stride, padding, (x.shape[2], x.shape[3]))
     return _apply(x, weight, bias, geometry, transposed=False)
 
 
 def convolve_transposed(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int, padding: int) -> Tensor:
     """`F.conv_transpose2d` of `[N, in, H, W]` by a square `[in, out, k, k]`."""
-    if not worthwhile(x, weight, x.shape[2] * x.shape[3] * stride**2):
+    if not (worthwhile(x, weight, x.shape[2] * x.shape[3] * stride**2) or needed(x, weight, x.shape[3])):
         return F.conv_transpose2d(x, weight, bias, stride, padding)
+    x, weight, bias = _as_autocast(x, weight, bias)
     kernel_size = weight.shape[2]
     height, width = ((count - 1) * stride - 2 * padding + kernel_size for count in x.shape[2:])
     return _apply(x, weight, bias, Geometry(kernel_size, stride, padding, (height, width)), transposed=True)
 
 
 def worthwhile(x: Tensor, weight: Tensor, pixels: int) -> bool:
-    """Whether products are the faster way, and can be had; `pixels` are those of the larger images."""
+    """Whether the three maps are the faster way, and can be had; `pixels` are those of the larger images."""
+    if not _possible(x):
+        return False
+    kind, dtype = torch.backends.cpu.get_cpu_capability(), _precision(x, weight)
+    narrower, wider = sorted(weight.shape[:2])
+    if kind == "AVX2":
+        return dtype == torch.float32 and narrower >= (RATHER_WIDE if pixels >= LARGE else WIDE)
+    enough = narrower >= WIDE or len(x) * pixels * narrower * wider >= WORK
+    return kind == "AVX512" and dtype in (torch.float32, torch.bfloat16) and enough
+
+
+def needed(x: Tensor, weight: Tensor, columns: int) -> bool:
+    """Whether PyTorch's own second derivatives may be wrong; the smaller images have so many columns."""
     return (
-        min(weight.shape[0], weight.shape[1]) >= (RATHER_WIDE if pixels >= LARGE else WIDE)
-        and not torch.compiler.is_compiling()
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and torch.backends.cpu.get_cpu_capability() == "AVX2"
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()  # which do not know functions that are given their context
+        _possible(x)
+        and weight.requires_grad
+        and len(x) * columns >= FAULTY
+        and _precision(x, weight) == torch.bfloat16
+        and mistrusted(x)
     )
+
+
+def _possible(x: Tensor) -> bool:
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return not torch._C._are_functorch_transforms_active()  # which do not know functions that are given their context
+
+
+def _precision(x: Tensor, weight: Tensor) -> torch.dtype | None:
+    """What the convolution computes in; None if that is not settled."""
+    if torch.is_autocast_enabled("cpu"):
+        return torch.get_autocast_dtype("cpu")
+    return x.dtype if x.dtype == weight.dtype else None
+
+
+def _as_autocast(*tensors: Tensor | None) -> Sequence[Any]:
+    """What an operation would take under autocast, which does not look into functions."""
+    if not torch.is_autocast_enabled("cpu"):
+        return tensors
+    dtype = torch.get_autocast_dtype("cpu")
+    return [None if tensor is None else tensor.to(dtype) for tensor in tensors]
 
 
 def _apply(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, transposed: bool) -> Tensor:
@@ -93,13 +139,31 @@ def _map(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, tra
 
 def _weight_gradient(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
     if torch.is_grad_enabled() and (large.requires_grad or small.requires_grad):
-        found: Tensor = _OfProducts.apply(large, small, geometry)
+        found: Tensor = _ToWeight.apply(large, small, geometry)
         return found
-    return products(large, small, geometry)
+    return to_weight(large, small, geometry)
+
+
+def to_weight(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
+    """The third map: from images `[N, in, H, W]` and `[N, out, h, w]` to `[out, in, k, k]`, channels-last."""
+    if better_as_products(small):
+        return products(large, small, geometry)
+    size, *how = geometry.kernel_size, [geometry.stride] * 2, [geometry.padding] * 2, [1, 1], False, [0, 0], 1
+    shape = (small.shape[1], large.shape[1], size, size)
+    weight = torch.empty(shape, dtype=small.dtype, memory_format=torch.channels_last)  # asked for its shape alone
+    found: Tensor = torch.ops.aten.convolution_backward(small, large, weight, None, *how, [False, True, False])[1]
+    return found
+
+
+def better_as_products(small: Tensor) -> bool:
+    """Whether matrix products are the faster way to the third map."""
+    if torch.backends.cpu.get_cpu_capability() == "AVX2":
+        return True
+    return len(small) * small.shape[2] * small.shape[3] <= FEW
 
 
 def products(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
-    """The third map: from images `[N, in, H, W]` and `[N, out, h, w]` to `[out, in, k, k]`, channels-last."""
+    """`to_weight` as a product of matrices for each place in the kernel."""
     size, stride, padding, _ = geometry
     height, width = small.shape[2:]
     found = small.new_empty(small.shape[1], size, size, large.shape[1])
@@ -175,14 +239,14 @@ class _Joined(Function):
         return (gradient,) * (1 + count)
 
 
-class _OfProducts(Function):
-    """`products`, with gradients of its own."""
+class _ToWeight(Function):
+    """`to_weight`, with gradients of its own."""
 
     @staticmethod
     def forward(ctx: Any, large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(large, small)
         ctx.geometry = geometry
-        return products(large, small, geometry)
+        return to_weight(large, small, geometry)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

@@ -164,14 +164,15 @@ class AuthorsAdam(torch.optim.Optimizer):
 
 
 def _as_stored(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """A weight and what goes with it, as their numbers lie in memory, if all are large and channels-last.
+    """A weight and what goes with it, as their numbers lie in memory, if they are large and all laid out alike.
 
     The CPU's kernel goes through memory as it comes, but first copies each weight that is not contiguous, for nothing.
     """
     weight = tensors[0]
     if weight.numel() < LARGE or weight.device.type != "cpu" or weight.is_contiguous():
         return tensors
-    if not all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in tensors):
+    extent = 1 + sum((count - 1) * step for count, step in zip(weight.shape, weight.stride(), strict=True))
+    if extent != weight.numel() or any(tensor.stride() != weight.stride() for tensor in tensors):
         return tensors
     return tuple(tensor.as_strided((tensor.numel(),), (1,)) for tensor in tensors)
 

@@ -110,17 +110,29 @@ def func_grad(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def weight_products(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Weight gradients of convolutions as matrix products, as in wide networks on a processor that gains by them."""
+    """Convolutions of three maps, as in wide networks, with weight gradients as matrix products."""
+    monkeypatch.setattr(wide, "better_as_products", lambda small: True)
+    return three_maps(monkeypatch)
+
+
+def three_maps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Convolutions of three maps, as in wide networks, with weight gradients in whichever way was set."""
     used: list[str] = []
 
-    def products(large: Tensor, small: Tensor, geometry: wide.Geometry) -> Tensor:
-        used.append("products")
+    def to_weight(large: Tensor, small: Tensor, geometry: wide.Geometry) -> Tensor:
+        used.append("three maps")
         return plain(large, small, geometry)
 
-    plain = wide.products
+    plain = wide.to_weight
     monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels: True)
-    monkeypatch.setattr(wide, "products", products)
+    monkeypatch.setattr(wide, "to_weight", to_weight)
     return used
+
+
+def weight_convolutions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Convolutions of three maps, as in wide networks, with weight gradients by the library."""
+    monkeypatch.setattr(wide, "better_as_products", lambda small: False)
+    return three_maps(monkeypatch)
 
 
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -162,4 +174,5 @@ EQUAL: Mapping[str, Switch] = {
     "other-scaling": other_scaling,
     "func-grad": func_grad,
     "weight-products": weight_products,
+    "weight-convolutions": weight_convolutions,
 }

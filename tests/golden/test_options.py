@@ -32,6 +32,7 @@ APPLIES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "other-scaling": lambda entry: full_resolution(entry) > 4,
     "func-grad": has_penalty,
     "weight-products": has_penalty,
+    "weight-convolutions": has_penalty,
 }
 FILES = {name: entry for name, entry in MANIFEST["files"].items() if entry["kind"] in options.NETWORK_KINDS}
 CASES = [(option, name) for option, applies in APPLIES.items() for name, entry in FILES.items() if applies(entry)]

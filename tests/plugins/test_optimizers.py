@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -271,8 +272,20 @@ def test_steps_that_may_be_recorded_have_the_same_bits() -> None:
     assert all(torch.equal(one, other) for one, other in zip(weights, others, strict=True))
 
 
-def test_large_channels_last_weights_are_updated_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def updated(layout: torch.memory_format, large: int) -> tuple[Tensor, list[tuple[int, ...]]]:
+def channels_last(tensor: Tensor) -> Tensor:
+    return tensor.to(memory_format=torch.channels_last)
+
+
+def turned(tensor: Tensor) -> Tensor:
+    """As transposed convolutions want it."""
+    return channels_last(tensor.transpose(0, 1)).transpose(0, 1)
+
+
+@pytest.mark.parametrize("laid_out", [channels_last, turned])
+def test_large_weights_are_updated_as_others_however_they_lie(
+    laid_out: Callable[[Tensor], Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def updated(layout: Callable[[Tensor], Tensor], large: int) -> tuple[Tensor, list[tuple[int, ...]]]:
         monkeypatch.setattr(built, "LARGE", large)
         seen = []
 
@@ -281,21 +294,21 @@ def test_large_channels_last_weights_are_updated_as_others(monkeypatch: pytest.M
             fused(weights, *others, **settings)
 
         monkeypatch.setattr(torch, "_fused_adam_", kernel)
-        weight = nn.Parameter(values[0].clone(memory_format=layout))
+        weight = nn.Parameter(layout(values[0].clone()))
         optimizer = LARGE_EPSILON.build([weight])
         for gradient in values[1:]:
-            weight.grad = gradient.to(memory_format=layout)
+            weight.grad = layout(gradient)
             optimizer.step()
         assert optimizer.state[weight]["exp_avg"].stride() == weight.stride()
         return weight.detach(), seen
 
     fused = torch._fused_adam_
     values = [torch.randn(6, 5, 3, 3, generator=torch.Generator().manual_seed(n)) for n in range(4)]
-    expected, shapes = updated(torch.contiguous_format, 1)
+    expected, shapes = updated(torch.clone, 1)
     assert shapes == [(6, 5, 3, 3)] * 3
-    flat, shapes = updated(torch.channels_last, 1)
+    flat, shapes = updated(laid_out, 1)
     assert shapes == [(270,)] * 3
-    small, shapes = updated(torch.channels_last, 271)
+    small, shapes = updated(laid_out, 271)
     assert shapes == [(6, 5, 3, 3)] * 3
     torch.testing.assert_close(flat, expected)
     assert torch.equal(flat, small)

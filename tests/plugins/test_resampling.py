@@ -46,6 +46,19 @@ def test_fused_and_separate_convolutions_are_one_function(
     torch.testing.assert_close(fused, separate, atol=1e-4, rtol=1e-4)
 
 
+def test_a_fused_kernel_and_its_gradient_lie_in_memory_as_the_convolution_and_the_weight_do() -> None:
+    for resample in ("up", "down"):
+        module = initialize(Convolution(6, 5, 3, weight_scaling=Equalized(), resample=resample, fused=True), 1)
+        before, x = module.weight.detach().clone(), normal(2, 6, 4, 4)
+        expected = module(x)
+        moved = module.to(memory_format=torch.channels_last)
+        assert torch.equal(moved.weight, before)
+        torch.testing.assert_close(moved(x.to(memory_format=torch.channels_last)), expected)
+        assert moved.used_weight().is_contiguous(memory_format=torch.channels_last)
+        (gradient,) = torch.autograd.grad(moved.used_weight().square().sum(), moved.weight)
+        assert gradient.stride() == moved.weight.stride()
+
+
 @pytest.mark.parametrize("resample", ["up", "down"])
 def test_fused_gradients_are_right_to_second_order(resample: str) -> None:
     module = Convolution(2, 3, 3, weight_scaling=Equalized(), resample=resample, fused=True).double()

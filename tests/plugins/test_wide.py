@@ -21,10 +21,11 @@ MAPS = {False: (wide.convolve, F.conv2d), True: (wide.convolve_transposed, F.con
 """Ours and PyTorch's, by whether they are transposed."""
 
 
-@pytest.fixture(autouse=True)
-def always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where it pays, for networks of any width."""
+@pytest.fixture(autouse=True, params=["products", "the library's"])
+def always(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """As where it pays, for networks of any width, with weight gradients worked out in either way."""
     monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels: True)
+    monkeypatch.setattr(wide, "better_as_products", lambda small: request.param == "products")
     monkeypatch.setattr(wide, "ROWS", 40)  # several products for a place in the kernel
 
 
@@ -71,14 +72,14 @@ def test_every_derivative_is_that_of_pytorch(
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
     """The shape of every weight gradient that is worked out."""
     found: list[torch.Size] = []
-    plain = wide.products
+    plain = wide.to_weight
 
-    def products(*arguments: Any) -> Tensor:
+    def to_weight(*arguments: Any) -> Tensor:
         result = plain(*arguments)
         found.append(result.shape)
         return result
 
-    monkeypatch.setattr(wide, "products", products)
+    monkeypatch.setattr(wide, "to_weight", to_weight)
     return found
 
 
@@ -139,33 +140,74 @@ def test_what_is_recomputed_has_the_same_bits() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_under_autocast_all_is_worked_out_in_its_precision(transposed: bool) -> None:
+    x, weight, bias = (tensor.detach().float().requires_grad_() for tensor in tensors((2, 3), (6, 6), 4, transposed))
+    how = {"stride": 2, "padding": 1}
+    found = []
+    for convolve in MAPS[transposed]:
+        with torch.autocast("cpu", torch.bfloat16):
+            y = convolve(x, weight, bias, **how)
+        assert y.dtype == torch.bfloat16
+        found.append([y, *torch.autograd.grad(y.float().square().sum(), [x, weight, bias])])
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == other.dtype
+        torch.testing.assert_close(one, other, rtol=0.02, atol=0.02 * float(other.detach().abs().max()))
+
+
 class TestWhere:
     """Where it is chosen."""
 
     @pytest.fixture(autouse=True)
     def really(self, always: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
 
-    def chosen(self, channels: int, size: int, **how: Any) -> bool:
-        x, weight = torch.empty(1, channels, size, size, **how), torch.empty(channels, channels, 3, 3, **how)
+    @pytest.fixture(params=["AVX2", "AVX512"])
+    def kind(self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+        return str(request.param)
+
+    def chosen(self, channels: int, size: int, images: int = 1, **how: Any) -> bool:
+        x, weight = torch.empty(images, channels, size, size, **how), torch.empty(channels, channels, 3, 3, **how)
         return wide.worthwhile(x, weight, size * size)
 
-    def test_in_wide_layers_and_at_high_resolution_in_rather_wide_ones(self) -> None:
+    def test_in_wide_layers(self, kind: str) -> None:
         assert self.chosen(256, 4)
+        assert not self.chosen(64, 16, 8)
+
+    def test_with_avx2_also_at_high_resolution_in_rather_wide_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
         assert self.chosen(128, 64)
         assert not self.chosen(128, 32)
         assert not self.chosen(64, 64)
 
-    def test_not_in_other_types_on_other_devices_and_other_processors(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert not self.chosen(256, 4, dtype=torch.bfloat16)
-        assert not self.chosen(256, 4, device="meta")
-        with torch.autocast("cpu"):
-            assert not self.chosen(256, 4)
+    def test_with_avx512_wherever_a_convolution_is_much_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-        assert not self.chosen(256, 4)
+        assert self.chosen(64, 32, 32)
+        assert self.chosen(128, 32, 8)
+        assert not self.chosen(64, 32, 8)
 
-    def test_not_under_transforms_and_compilers(self) -> None:
+    def test_in_bfloat16_where_the_processor_gains_in_it(self, kind: str) -> None:
+        assert self.chosen(256, 4, dtype=torch.bfloat16) == (kind == "AVX512")
+        with torch.autocast("cpu", torch.bfloat16):
+            assert self.chosen(256, 4) == (kind == "AVX512")
+
+    def test_not_in_other_types_and_on_other_devices(self, kind: str) -> None:
+        assert not self.chosen(256, 4, dtype=torch.float64)
+        assert not self.chosen(256, 4, device="meta")
+        with torch.autocast("cpu", torch.float16):
+            assert not self.chosen(256, 4)
+
+    def test_not_on_other_processors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+        assert not self.chosen(256, 4)
+        assert not self.chosen(128, 64, 32)
+
+    def test_products_work_out_weight_gradients_of_few_pixels_and_all_with_avx2(self, kind: str) -> None:
+        assert wide.better_as_products(torch.empty(8, 1, 8, 8))
+        assert wide.better_as_products(torch.empty(8, 1, 16, 16)) == (kind == "AVX2")
+
+    def test_not_under_transforms_and_compilers(self, kind: str) -> None:
         weight = torch.randn(256, 256, 3, 3)
 
         def loss(x: Tensor) -> Tensor:

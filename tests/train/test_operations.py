@@ -58,13 +58,14 @@ def test_the_count_of_a_pass_without_inner_gradients_is_pytorch_s_own(tmp_path: 
     )  # a step may work out a weight once for two passes
 
 
-def test_weight_gradients_take_as_many_as_matrix_products(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weight_gradients_take_as_many_in_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    for products in (False, True):
-        monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels, chosen=products: chosen)
+    for ours, products in ((False, False), (True, False), (True, True)):
+        monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels, chosen=ours: chosen)
+        monkeypatch.setattr(wide, "better_as_products", lambda small, chosen=products: chosen)
         monkeypatch.setattr(wide, "ROWS", 100)  # so that the second and later products are added to the first
         found.append(Rehearsal(tiny(tmp_path).recipe, ImageShape(3, 16), CPU).step(stage(16, 8)).operations)
-    assert found[0] == pytest.approx(found[1], rel=1e-3)
+    assert found[1:] == pytest.approx([found[0]] * 2, rel=1e-3)
 
 
 def test_a_level_that_fades_in_and_more_discriminator_updates_take_more(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import Critique, ImageShape
@@ -155,6 +157,23 @@ def test_losses_and_gradients_are_those_of_float32(tmp_path: Path, overrides: tu
         ours, theirs = (torch.cat([g.flatten() for g in o.gradients if g is not None]) for o in (half, full))
         assert F.cosine_similarity(ours, theirs, dim=0) > 1 - ROUNDING[precision] / 2
         assert ours.norm().item() == pytest.approx(theirs.norm().item(), rel=8 * ROUNDING[precision])
+
+
+def test_a_discriminator_s_weights_and_biases_are_rounded_once_for_all_passes(tmp_path: Path) -> None:
+    players, reals, draws, level = setup(tmp_path)
+    rounded: list[tuple[int, ...]] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            to = (kwargs or {}).get("dtype")
+            if func is torch.ops.aten._to_copy.default and to == torch.bfloat16 and args[0].dtype == torch.float32:
+                rounded.append(tuple(args[0].shape))
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        outcome = discriminator_step(players, reals, None, draws, level, autocast(CPU, "bfloat16"))
+    assert rounded.count((8, 9, 3, 3)) == rounded.count((8, 128)) == 1  # shapes that only the discriminator's have
+    assert {gradient.dtype for gradient in outcome.gradients if gradient is not None} == {torch.float32}
 
 
 def test_scores_and_images_are_not_rounded_at_the_end(tmp_path: Path) -> None:
