@@ -55,7 +55,10 @@ class Sharing:
         """The whole minibatch in its order, of which each rank has its `own` samples."""
         if self.rows is None:
             return own
-        return self.ranks.in_order(own, on_device(torch.from_numpy(self.rows), self.device))
+        found = self.ranks.in_order(own, on_device(torch.from_numpy(self.rows), self.device))
+        if own.ndim == len("NCHW") and own.is_contiguous(memory_format=torch.channels_last):
+            found = found.contiguous(memory_format=torch.channels_last)  # in which networks round as they do elsewhere
+        return found
 
     @contextmanager
     def whole_seen(self) -> Iterator[None]:

@@ -42,7 +42,12 @@ def prepared(folder: Path, *overrides: str, fresh: bool = True, said: list[str] 
     run = folder / "run"
     place = RunFolder.create(run) if fresh else RunFolder.open(run)
     say = quiet if said is None else said.append
-    return prepare(tiny(folder, 'run.device="cpu"', "data.workers=0", *overrides), place, fresh=fresh, say=say)
+    return prepare(
+        tiny(folder, 'run.device="cpu"', "run.precision=auto", "data.workers=0", *overrides),
+        place,
+        fresh=fresh,
+        say=say,
+    )
 
 
 # -- the choice -------------------------------------------------------------------------------------------------------
@@ -113,7 +118,7 @@ def test_asking_for_an_emulated_precision_is_allowed_with_one_warning(
 
 def test_memory_is_worked_out_for_the_precision_that_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def finest() -> int:
-        recipe = tiny(tmp_path).recipe
+        recipe = tiny(tmp_path, "run.precision=auto").recipe
         schedule = recipe.schedule.build(resolution=16, total_images=recipe.run.images, learning_rate=0.001)
         return memory.level_memory(recipe, schedule, ImageShape(3, 16), CPU)[-1].peak_bytes
 

@@ -106,9 +106,12 @@ def test_two_ranks_agree_with_one(tmp_path: Path, overrides: tuple[str, ...]) ->
     )
 
 
-def test_two_ranks_equal_two_micro_batches_bit_for_bit_with_metrics_made_by_both(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_two_ranks_equal_two_micro_batches_bit_for_bit_with_metrics_made_by_both(
+    tmp_path: Path, precision: str
+) -> None:
     swd = "name='swd', count=96, patches_per_image=8, every_images=80"
-    overrides = ("run.images=200", f"metrics=[{{{swd}}}, {{{swd}, averaged=false}}]")
+    overrides = ("run.images=200", f"run.precision={precision}", f"metrics=[{{{swd}}}, {{{swd}, averaged=false}}]")
     micro = train_all(tiny(tmp_path, *overrides, "run.micro_batches=2"), tmp_path / "micro")
     two = on_ranks(tmp_path / "tiny.toml", tmp_path / "two", 2, *overrides)
     assert_equal_runs(micro, two)

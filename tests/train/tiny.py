@@ -23,6 +23,7 @@ TINY = """
 seed = 3
 images = 400
 threads = 1
+precision = "float32"
 check_memory = false
 
 [data]
