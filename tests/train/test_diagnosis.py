@@ -184,7 +184,7 @@ CLIPPED = (
 
 @pytest.fixture(scope="module")
 def collapsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, list[str]]:
-    """A run whose learning rate is ten thousand times too high (with a thousand some do come back), and what it said."""
+    """A run whose learning rate is ten thousand times too high (with a thousand some recover), and what it said."""
     path = tmp_path_factory.mktemp("collapsed")
     loaded = tiny(path, *QUICK_AT_2, "optimizer.learning_rate=10.0")
     said: list[str] = []
