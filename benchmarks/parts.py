@@ -131,7 +131,7 @@ def _draws(trainer: Any, purpose: str, stage: Any, shown: int) -> Any:
     from ganlab.train.draws import draw_pass
 
     return draw_pass(
-        Streams(trainer.recipe.run.seed),
+        getattr(trainer, "_streams", None) or Streams(trainer.recipe.run.seed),  # older commits keep none
         purpose,
         shown,
         minibatch=stage.minibatch,

@@ -68,20 +68,33 @@ class _Here:
 
 
 def _watch(job: Job, attempt: int, board: Any, here: _Here) -> int | None:
-    """The task: start the job's process and return its exit code; None where the end was asked for before."""
-    if ray.get(board.begin.remote(attempt)):
+    """The task: start the job's process and return its exit code; None where the end was asked for before.
+
+    It ends with the machine's part in the cluster, which is its parent process: without that the job is started again
+    elsewhere.
+    """
+    if _answer(board.begin.remote(attempt)):
         return None
+    raylet = os.getppid()
     program, *arguments = job.command
     command = (sys.executable if program == here.python else program, *arguments)
     with start(attrs.evolve(job, command=command), folder=here.folder) as process:
         asked = 0
-        while (code := process.poll()) is None:
-            number = ray.get(board.asked.remote())
+        while (code := process.poll()) is None and os.getppid() == raylet:
+            number = _answer(board.asked.remote())
             if number != asked:
                 asked = number
                 process.stop(number, here.grace_s)
             time.sleep(_STEP_S)
+    if code is None:
+        os._exit(1)  # an exception would reach the executor as the job's own
     return code
+
+
+def _answer(asked: Any) -> int:
+    """What the board answers. While a task waits in `ray.get`, Ray lends its CPU to another."""
+    answer: int = asked.future().result()
+    return answer
 
 
 @attrs.frozen
