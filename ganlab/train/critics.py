@@ -39,12 +39,17 @@ def make_critic(
     level: Level,
     autocast: Autocast,
     loss_scale: Tensor | None = None,
+    *,
+    penalized: bool = True,
 ) -> Critic:
-    """The discriminator at this level with this pass's noise, as losses call it; scores come back in float32."""
+    """The discriminator at this level with this pass's noise, as losses call it; scores come back in float32.
+
+    `penalized` where gradients with respect to images may be part of the loss.
+    """
     strength = pair.loss.noise_strength()
 
     def critic(images: Tensor, draw: Literal["reals", "fakes", "mixed"]) -> Critique:
-        with nullcontext() if needs_care(pair.discriminator, images) else autocast():
+        with nullcontext() if penalized and needs_care(pair.discriminator, images) else autocast():
             critique = pair.discriminator(images, fade=level.fade, noise=noise[draw], noise_strength=strength)
         logits = critique.label_logits
         return Critique(critique.scores.float(), None if logits is None else logits.float())
@@ -55,8 +60,8 @@ def make_critic(
 
 
 def needs_care(discriminator: nn.Module, images: Tensor) -> bool:
-    """Whether a gradient with respect to these images is going to be asked for, whose own gradient may be wrong."""
-    asked = not torch.compiler.is_compiling() and images.requires_grad and images.is_leaf
+    """Whether a gradient with respect to these images can be asked for, and its own gradient may be wrong."""
+    asked = not torch.compiler.is_compiling() and images.requires_grad
     return asked and mistrusted(images) and not brings_its_own(discriminator)
 
 

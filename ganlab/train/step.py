@@ -219,7 +219,7 @@ def _persuade(
     for pair in players.pairs:
         own = draws.of(pair.name)
         reals, fakes = augmented(pair, play.matches[pair.name], own)
-        critic = make_critic(pair, own.noise, level, autocast, loss_scale)
+        critic = make_critic(pair, own.noise, level, autocast, loss_scale, penalized=False)
         batch = GeneratorPass(
             critic=critic,
             fakes=fakes,

@@ -33,7 +33,7 @@ ROWS = 2048
 FAULTY = 64
 """Images times columns from which on second derivatives of PyTorch's own were seen to be wrong."""
 FEW = 1024
-"""Pixels of a minibatch up to which products are the faster way with AVX-512."""
+"""Pixels of a minibatch up to which products are the faster way with AVX-512, in wide layers."""
 
 
 class Geometry(NamedTuple):
@@ -159,7 +159,7 @@ def better_as_products(small: Tensor) -> bool:
     """Whether matrix products are the faster way to the third map."""
     if torch.backends.cpu.get_cpu_capability() == "AVX2":
         return True
-    return len(small) * small.shape[2] * small.shape[3] <= FEW
+    return small.shape[1] >= WIDE and len(small) * small.shape[2] * small.shape[3] <= FEW
 
 
 def products(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:

@@ -204,8 +204,9 @@ class TestWhere:
         assert not self.chosen(128, 64, 32)
 
     def test_products_work_out_weight_gradients_of_few_pixels_and_all_with_avx2(self, kind: str) -> None:
-        assert wide.better_as_products(torch.empty(8, 1, 8, 8))
-        assert wide.better_as_products(torch.empty(8, 1, 16, 16)) == (kind == "AVX2")
+        assert wide.better_as_products(torch.empty(8, 256, 8, 8))
+        for other in (torch.empty(8, 256, 16, 16), torch.empty(8, 32, 8, 8)):
+            assert wide.better_as_products(other) == (kind == "AVX2")
 
     def test_not_under_transforms_and_compilers(self, kind: str) -> None:
         weight = torch.randn(256, 256, 3, 3)

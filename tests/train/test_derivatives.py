@@ -106,10 +106,13 @@ def test_a_discriminator_of_other_convolutions_stays_in_float32_where_they_are_n
 def test_images_whose_gradients_nobody_will_ask_for_are_judged_in_bfloat16(amx: None) -> None:
     plain = Plain()
     pair = Pair("", plain, _Loss())  # type: ignore[arg-type]  # a critic asks it for its noise alone
-    critic = make_critic(pair, {"fakes": ()}, Level(8, None), autocast(CPU, "bfloat16"))
-    critic(torch.randn(4, 3, 8, 8), "fakes")
-    critic(torch.randn(4, 3, 8, 8, requires_grad=True) * 1, "fakes")  # as a generator makes them
+    how = ({"fakes": ()}, Level(8, None), autocast(CPU, "bfloat16"))
+    make_critic(pair, *how)(torch.randn(4, 3, 8, 8), "fakes")
+    made = torch.randn(4, 3, 8, 8, requires_grad=True) * 1  # as by a generator
+    make_critic(pair, *how, penalized=False)(made, "fakes")
     assert plain.seen == [True, True]
+    make_critic(pair, *how)(made, "fakes")
+    assert plain.seen[2:] == [False]
 
 
 def test_our_layers_step_in_where_it_is_needed(amx: None, monkeypatch: pytest.MonkeyPatch) -> None:
