@@ -12,7 +12,7 @@ one. So the two hang on nodes of their own, and autograd passes by what nobody a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from ganlab.derivatives import mistrusted
+from ganlab_layers.weighted import full_precision
 
 WIDE = 256
 """Channels, in and out, from which the three maps are the faster way at any resolution,"""
@@ -56,8 +57,10 @@ class Geometry(NamedTuple):
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int = 1, padding: int = 0) -> Tensor:
     """`F.conv2d` of `[N, in, H, W]` by a square `[out, in, k, k]`."""
-    columns = (x.shape[3] + 2 * padding - weight.shape[3]) // stride + 1
-    if not (worthwhile(x, weight, x.shape[2] * x.shape[3]) or needed(x, weight, columns)):
+    if not worthwhile(x, weight, x.shape[2] * x.shape[3]):
+        columns = (x.shape[3] + 2 * padding - weight.shape[3]) // stride + 1
+        if needs_care(x, weight, columns):
+            return _in_float32(F.conv2d, x, weight, bias, stride, padding)
         return F.conv2d(x, weight, bias, stride, padding)
     x, weight, bias = _as_autocast(x, weight, bias)
     geometry = Geometry(weight.shape[2], stride, padding, (x.shape[2], x.shape[3]))
@@ -66,7 +69,9 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int = 1,
 
 def convolve_transposed(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: int, padding: int) -> Tensor:
     """`F.conv_transpose2d` of `[N, in, H, W]` by a square `[in, out, k, k]`."""
-    if not (worthwhile(x, weight, x.shape[2] * x.shape[3] * stride**2) or needed(x, weight, x.shape[3])):
+    if not worthwhile(x, weight, x.shape[2] * x.shape[3] * stride**2):
+        if needs_care(x, weight, x.shape[3]):
+            return _in_float32(F.conv_transpose2d, x, weight, bias, stride, padding)
         return F.conv_transpose2d(x, weight, bias, stride, padding)
     x, weight, bias = _as_autocast(x, weight, bias)
     kernel_size = weight.shape[2]
@@ -86,8 +91,11 @@ def worthwhile(x: Tensor, weight: Tensor, pixels: int) -> bool:
     return kind == "AVX512" and dtype in (torch.float32, torch.bfloat16) and enough
 
 
-def needed(x: Tensor, weight: Tensor, columns: int) -> bool:
-    """Whether PyTorch's own second derivatives may be wrong; the smaller images have so many columns."""
+def needs_care(x: Tensor, weight: Tensor, columns: int) -> bool:
+    """Whether PyTorch's own second derivatives may be wrong; the smaller images have so many columns.
+
+    Where the three maps do not pay, float32 costs little: such work is small.
+    """
     return (
         _possible(x)
         and weight.requires_grad
@@ -108,6 +116,15 @@ def _precision(x: Tensor, weight: Tensor) -> torch.dtype | None:
     if torch.is_autocast_enabled("cpu"):
         return torch.get_autocast_dtype("cpu")
     return x.dtype if x.dtype == weight.dtype else None
+
+
+def _in_float32(
+    operation: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+) -> Tensor:
+    """The operation worked out in float32; its result is bfloat16, as those of other layers are."""
+    with full_precision(x):
+        found = operation(x.float(), weight.float(), None if bias is None else bias.float(), stride, padding)
+        return found.to(torch.bfloat16)
 
 
 def _as_autocast(*tensors: Tensor | None) -> Sequence[Any]:

@@ -115,18 +115,35 @@ def test_images_whose_gradients_nobody_will_ask_for_are_judged_in_bfloat16(amx: 
     assert plain.seen[2:] == [False]
 
 
-def test_our_layers_step_in_where_it_is_needed(amx: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def needed(count: int, *, columns: int = 16, learns: bool = True, dtype: torch.dtype = torch.bfloat16) -> bool:
-        x = torch.zeros(count, 2, columns, columns, dtype=dtype)
-        return wide.needed(x, torch.zeros(2, 2, 3, 3, dtype=dtype, requires_grad=learns), columns)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_where_care_is_taken_our_layers_compute_in_float32_or_in_three_maps(
+    amx: None, transposed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, weight = torch.randn(4, 2, 16, 16), torch.randn(2, 2, 3, 3, requires_grad=True)
+    convolve = wide.convolve_transposed if transposed else wide.convolve
+    how = {"stride": 1, "padding": 1}
+    with torch.autocast("cpu", torch.bfloat16):
+        exact = convolve(x, weight, None, **how)
+        monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels: True)
+        mapped = convolve(x, weight, None, **how)
+    plain = (F.conv_transpose2d if transposed else F.conv2d)(x, weight, None, **how)
+    assert exact.dtype == mapped.dtype == torch.bfloat16
+    assert torch.equal(exact, plain.bfloat16())
+    torch.testing.assert_close(mapped.float(), plain, rtol=0.02, atol=0.05)
 
-    assert needed(4)
-    assert not needed(16)
-    assert not needed(4, columns=8)  # too small to go wrong
-    assert not needed(4, learns=False)
-    assert not needed(4, dtype=torch.float32)
+
+def test_our_layers_step_in_where_it_is_needed(amx: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(count: int, *, columns: int = 16, learns: bool = True, dtype: torch.dtype = torch.bfloat16) -> bool:
+        x = torch.zeros(count, 2, columns, columns, dtype=dtype)
+        return wide.needs_care(x, torch.zeros(2, 2, 3, 3, dtype=dtype, requires_grad=learns), columns)
+
+    assert taken(4)
+    assert not taken(16)
+    assert not taken(4, columns=8)  # too small to go wrong
+    assert not taken(4, learns=False)
+    assert not taken(4, dtype=torch.float32)
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert not needed(4)
+    assert not taken(4)
 
 
 @pytest.mark.parametrize(
