@@ -18,10 +18,15 @@ FEWEST = 16
 """Images in a minibatch from which on they are right everywhere."""
 
 
+def processor_has(*names: str) -> bool:
+    """Whether the processor has one of these kinds of instructions, by torch's names for them."""
+    found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch that is allowed
+    return any(found.get(name, False) for name in names)
+
+
 def has_amx() -> bool:
     """Whether the processor multiplies bfloat16 matrices in tiles."""
-    found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch that is allowed
-    return bool(found.get("amx_bf16", False))
+    return processor_has("amx_bf16")
 
 
 def mistrusted(images: Tensor) -> bool:

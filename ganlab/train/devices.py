@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 
-from ganlab.derivatives import has_amx
+from ganlab.derivatives import has_amx, processor_has
 from ganlab.errors import GanlabError
 
 
@@ -60,8 +60,7 @@ def has_instructions(device: torch.device, precision: str) -> bool:
             return precision == "float16" or torch.cuda.is_bf16_supported(including_emulation=False)
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return False
-    found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch that is allowed
-    return any(found.get(name, False) for name in _PROCESSOR_INSTRUCTIONS[precision])
+    return processor_has(*_PROCESSOR_INSTRUCTIONS[precision])
 
 
 def choose_precision(

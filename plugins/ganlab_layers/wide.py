@@ -21,7 +21,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from ganlab.derivatives import mistrusted
-from ganlab_layers.weighted import full_precision
+from ganlab_layers.weighted import computing_dtype, full_precision
 
 WIDE = 256
 """Channels, in and out, from which the three maps are the faster way at any resolution,"""
@@ -113,9 +113,8 @@ def _possible(x: Tensor) -> bool:
 
 def _precision(x: Tensor, weight: Tensor) -> torch.dtype | None:
     """What the convolution computes in; None if that is not settled."""
-    if torch.is_autocast_enabled("cpu"):
-        return torch.get_autocast_dtype("cpu")
-    return x.dtype if x.dtype == weight.dtype else None
+    dtype = computing_dtype(x)
+    return dtype if dtype == computing_dtype(weight) else None
 
 
 def _in_float32(
@@ -129,10 +128,7 @@ def _in_float32(
 
 def _as_autocast(*tensors: Tensor | None) -> Sequence[Any]:
     """What an operation would take under autocast, which does not look into functions."""
-    if not torch.is_autocast_enabled("cpu"):
-        return tensors
-    dtype = torch.get_autocast_dtype("cpu")
-    return [None if tensor is None else tensor.to(dtype) for tensor in tensors]
+    return [None if tensor is None else tensor.to(computing_dtype(tensor)) for tensor in tensors]
 
 
 def _apply(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, transposed: bool) -> Tensor:

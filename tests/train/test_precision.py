@@ -179,6 +179,13 @@ def test_a_discriminator_s_weights_and_biases_are_rounded_once_for_all_passes(tm
         outcome = discriminator_step(players, reals, None, draws, level, autocast(CPU, "bfloat16"))
     assert rounded.count((8, 9, 3, 3)) == rounded.count((8, 128)) == 1  # shapes that only the discriminator's have
     assert {gradient.dtype for gradient in outcome.gradients if gradient is not None} == {torch.float32}
+    layer = players.discriminator.blocks["8x8"].conv0
+    layer.hold()
+    with autocast(CPU, "bfloat16")():
+        assert layer.current_bias().dtype == torch.bfloat16
+        assert layer.current_bias() is layer.current_bias()
+    assert layer.current_bias() is layer.bias
+    layer.release()
 
 
 def test_scores_and_images_are_not_rounded_at_the_end(tmp_path: Path) -> None:
