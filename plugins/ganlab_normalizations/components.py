@@ -30,7 +30,7 @@ class Pixel:
         return False
 
     def build(self, channels: int, *, track_statistics: bool) -> nn.Module:
-        from ganlab_normalizations.normalizations import Pixel as Module
+        from ganlab_normalizations.pixel import Pixel as Module
 
         return Module(self.epsilon)
 

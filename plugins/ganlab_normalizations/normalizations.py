@@ -1,4 +1,4 @@
-"""The modules that normalize activations `[N, C, H, W]` (also `[N, C]`). Statistics are taken in float32."""
+"""The modules that normalize activations `[N, C, H, W]` (also `[N, C]`) by statistics, which are taken in float32."""
 
 from __future__ import annotations
 
@@ -8,18 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.interfaces import Exchange
-
-
-class Pixel(nn.Module):
-    """x / sqrt(mean over channels of x^2 + epsilon)."""
-
-    def __init__(self, epsilon: float) -> None:
-        super().__init__()
-        self.epsilon = epsilon
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean_square = _wide(x).square().mean(1, keepdim=True)
-        return x * torch.rsqrt(mean_square + self.epsilon).to(x.dtype)
 
 
 class Layer(nn.Module):

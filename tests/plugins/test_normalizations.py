@@ -23,6 +23,32 @@ def test_pixel_makes_every_feature_vector_as_long_as_one_of_ones(seed: int, scal
     torch.testing.assert_close(module(Pixel())(x).square().mean(1), torch.ones(3, 2, 2), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(3, 4, 5, 5), (3, 4)])
+def test_pixel_has_the_gradients_of_its_formula(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    def formula(x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+
+    layer, wanted = module(Pixel()), normal(*shape, seed=2)
+    x = normal(*shape).to(dtype).requires_grad_()
+    exact = x.detach().float().requires_grad_()
+    expected = torch.autograd.grad(formula(exact), exact, wanted)[0]
+    rounding = 1e-6 if dtype == torch.float32 else 0.01
+
+    def near(found: torch.Tensor, right: torch.Tensor) -> bool:
+        return bool((found.float() - right).norm() < rounding * right.norm())
+
+    for create_graph in (False, True):  # which are two ways to the same
+        (found,) = torch.autograd.grad(layer(x), x, wanted.to(dtype), create_graph=create_graph)
+        assert found.dtype == dtype
+        assert found.requires_grad == create_graph
+        assert near(found, expected)
+    found = torch.func.grad(lambda x: (layer(x) * wanted.to(dtype)).sum())(x.detach())
+    assert near(found, expected)
+    with torch.no_grad():
+        assert near(layer(x), formula(exact))
+
+
 def test_pixel_leaves_zeros_zero() -> None:
     assert (module(Pixel())(torch.zeros(2, 4, 3, 3)) == 0).all()
 
