@@ -1,4 +1,4 @@
-"""Pixelwise normalization (Karras et al. 2018, section 4.2): after every layer of a generator, so that it must be quick.
+"""Pixelwise normalization (Karras et al. 2018, section 4.2): after every layer of a generator, so it must be quick.
 
 Autograd's own derivative takes a dozen operations on whole activations, which is felt in small networks. Written out it
 takes four, of what the forward pass has in hand.
