@@ -77,7 +77,12 @@ class Loss(Protocol):
 
 
 class AdversarialLoss(Protocol):
-    """A built loss. Subclass `ganlab.AdversarialLossBase` to get the last three methods for nothing."""
+    """A built loss. Subclass `ganlab.AdversarialLossBase` to get the last three methods for nothing.
+
+    One whose `discriminator` has `batch.critic` judge images, for a penalty, has a true attribute `calls_critic`: small
+    networks then judge reals and fakes at the same time on another thread. It is best to look at `batch.real` and
+    `batch.fake` after that, as they are waited for.
+    """
 
     def discriminator(self, batch: DiscriminatorPass) -> LossValue: ...
     def generator(self, batch: GeneratorPass) -> LossValue: ...
@@ -107,7 +112,7 @@ class Regularizer(Protocol):
 
 
 class BuiltRegularizer(Protocol):
-    """A built regularizer; either method may return None where it adds nothing.
+    """A built regularizer; either method may return None where it adds nothing. `calls_critic` is as in a loss.
 
     State goes into buffers of a module, which a method `observe`, called as that of `AdversarialLoss`, may change in
     place.

@@ -10,7 +10,10 @@ from typing import Any
 from ganlab.registry import bare_name
 
 _CIRCUMSTANCES = {
-    "run": {"name", "device", "threads", "micro_batches", "compile", "cuda_graphs", "recompute_from", "check_memory"},
+    "run": {
+        *("name", "device", "threads", "lanes", "micro_batches"),
+        *("compile", "cuda_graphs", "recompute_from", "check_memory"),
+    },
     "data": {"workers", "cache", "cache_gigabytes", "path"},
     "metrics": None,
     "track": None,

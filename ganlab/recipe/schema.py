@@ -49,6 +49,11 @@ class RunTable:
         "auto takes bfloat16 where the hardware has the instructions, else float32",
     )
     threads: int = parameter(0, ge=0, le=4096, help="CPU threads for the arithmetic; 0 leaves torch's choice")
+    lanes: Literal["auto", "one", "two"] = parameter(
+        "auto",
+        help="two: the two halves of a discriminator update at once, each on half of the CPU's threads. "
+        "auto takes two where networks and images are small",
+    )
     micro_batches: int = parameter(
         1, ge=1, le=65536, help="equal parts of each minibatch (of each rank's share) worked out one after the other"
     )

@@ -92,4 +92,5 @@ def autocast(device: torch.device, precision: str) -> Callable[[], AbstractConte
     chosen, _ = choose_precision(precision, device)
     if chosen == "float32":
         return contextlib.nullcontext
-    return lambda: torch.autocast(device.type, dtype=PRECISIONS[chosen])
+    # No cache: threads would share it, and layers that are used several times hold their weights themselves.
+    return lambda: torch.autocast(device.type, dtype=PRECISIONS[chosen], cache_enabled=False)

@@ -9,18 +9,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from ganlab.errors import GanlabError
-from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue, Match, Play
+from ganlab.interfaces import Critic, Critique, DiscriminatorPass, GeneratorPass, LossValue, Match, Play
 from ganlab.train.critics import Autocast, Level, augmented, judge_together, make_critic, with_signs
 from ganlab.train.draws import Draws
-from ganlab.train.players import Players
+from ganlab.train.lanes import Awaited, AwaitedPass, Lane, calls_critic, gradients_in_two
+from ganlab.train.players import Pair, Players
 
 Gradients = Sequence[Tensor | None]
+AnyPass = TypeVar("AnyPass", bound=DiscriminatorPass)
 
 
 class Outcome(NamedTuple):
@@ -42,6 +44,8 @@ class Passes(NamedTuple):
     persuade: Callable[..., LossValue]
     """The generators' loss."""
     compiled: bool = False
+    lane: Lane | None = None
+    """A thread for half of what the discriminators' learning takes."""
 
 
 def discriminator_step(
@@ -151,6 +155,10 @@ def _judged(
     if players.system.chances:
         with torch.no_grad():
             matches = players.system.remember(matches, draws.uniform["chances"])  # type: ignore[attr-defined]  # there, as `chances` says
+    if do.lane is not None:
+        assert loss_scale is None, "nothing is scaled on a processor of threads"
+        with held(players.lists["discriminator"].holders):
+            return _judged_in_two(do.lane, players, matches, labels, draws, level, autocast)
     with held(() if do.compiled else players.lists["discriminator"].holders):  # a compiler shares what is equal anyway
         value = do.judge(players, matches, labels, draws, level, autocast, loss_scale)
         return _outcome(players, value, "discriminator", loss_scale)
@@ -187,22 +195,63 @@ def _judge(
             real, fake = judge_together(pair, reals, fakes, own, level, autocast)
         else:
             real, fake = critic(reals, "reals"), critic(fakes, "fakes")
-        batch = DiscriminatorPass(
-            critic=critic,
-            reals=reals,
-            fakes=fakes,
-            real=real,
-            fake=fake,
-            mixing_factors=own.uniform["mixing"],
-            labels=labels,
-            fake_labels=labels,
-            enlargement=level.enlargement_of(reals),
-            images_shown=level.images_shown,
-        )
-        terms: list[tuple[object, LossValue]] = [(pair.loss, pair.loss.discriminator(batch))]
-        terms += [(it, value) for it in pair.regularizers if (value := it.discriminator(batch)) is not None]
-        values.append(with_signs(pair, _sum(_values(terms)), real))
+        batch = _pass(DiscriminatorPass, critic, reals, fakes, own, labels, level, real, fake)
+        values.append(with_signs(pair, _sum(_values(_terms(pair, batch))), real))
     return _of_all(players, values)
+
+
+def _judged_in_two(
+    lane: Lane,
+    players: Players,
+    matches: Mapping[str, Match],
+    labels: Tensor | None,
+    draws: Draws,
+    level: Level,
+    autocast: Autocast,
+) -> Outcome:
+    """What `_judge` and `_outcome` come to for a single pair, with reals and fakes judged on a thread beside this."""
+    (pair,) = players.pairs
+    own = draws.of(pair.name)
+    reals, fakes = augmented(pair, matches[pair.name], own)
+    critic = make_critic(pair, own.noise, level, autocast)
+    awaited = Awaited(lane.begin(judge_together, pair, reals, fakes, own, level, autocast))
+    batch = _pass(AwaitedPass, critic, reals, fakes, own, labels, level)
+    batch.awaited = awaited
+    value = with_signs(pair, _sum(_values(_terms(pair, batch))), batch.real)
+    found = gradients_in_two(lane, value.per_sample, awaited, players.lists["discriminator"].parameters)
+    return _outcome_of(players, value, "discriminator", found)
+
+
+def _pass(
+    kind: type[AnyPass],
+    critic: Critic,
+    reals: Tensor,
+    fakes: Tensor,
+    draws: Draws,
+    labels: Tensor | None,
+    level: Level,
+    real: Critique | None = None,
+    fake: Critique | None = None,
+) -> AnyPass:
+    return kind(
+        critic=critic,
+        reals=reals,
+        fakes=fakes,
+        real=real,  # type: ignore[arg-type]  # None where it is awaited
+        fake=fake,  # type: ignore[arg-type]  # None where it is awaited
+        mixing_factors=draws.uniform["mixing"],
+        labels=labels,
+        fake_labels=labels,
+        enlargement=level.enlargement_of(reals),
+        images_shown=level.images_shown,
+    )
+
+
+def _terms(pair: Pair, batch: DiscriminatorPass) -> list[tuple[object, LossValue]]:
+    """What the loss and the regularizers say, in this order; those are asked first that ask the critic."""
+    terms: list[Any] = [pair.loss, *pair.regularizers]
+    said = {id(term): term.discriminator(batch) for term in sorted(terms, key=calls_critic, reverse=True)}
+    return [(term, said[id(term)]) for term in terms if term is pair.loss or said[id(term)] is not None]
 
 
 def _persuade(
@@ -269,7 +318,12 @@ def _sum(terms: Sequence[LossValue]) -> LossValue:
 def _outcome(players: Players, value: LossValue, name: str, loss_scale: Tensor | None) -> Outcome:
     """Gradients of this player's parameters alone; those that the present level does not use get None."""
     parameters = players.lists[name].parameters
-    found: Sequence[Tensor | None] = torch.autograd.grad(value.per_sample, parameters, loss_scale, allow_unused=True)
+    found = torch.autograd.grad(value.per_sample, parameters, loss_scale, allow_unused=True)
+    return _outcome_of(players, value, name, found)
+
+
+def _outcome_of(players: Players, value: LossValue, name: str, found: Gradients) -> Outcome:
+    parameters = players.lists[name].parameters
     gradients = [None if g is None else _laid_out_as(p, g) for p, g in zip(parameters, found, strict=True)]
     report = {f"loss/{name}": value.per_sample.detach()}
     own = "" if name == "discriminator" else f"{name}/"  # both players report scores of fakes, and mean other ones

@@ -141,7 +141,9 @@ class Trainer(Updates):
         return inputs_of(self.players.system, self.source, stage.resolution, stage.fade, self.recipe.data.blend)
 
     def close(self) -> None:
-        """No more images are read."""
+        """No more images are read, and no thread is left."""
+        if self._lane is not None:
+            self._lane.close()
         for feed in (self.feed, *self.other_feeds):
             feed.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import attrs
@@ -20,6 +21,7 @@ from ganlab.train.devices import autocast
 from ganlab.train.division import Division
 from ganlab.train.draws import Draws, draw_pairs, on_device
 from ganlab.train.gradients import Part, WholeMinibatch
+from ganlab.train.lanes import LITTLE, Lane, pass_operations, suits
 from ganlab.train.players import Players
 from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.rates import give_rates, give_settings, settings_at
@@ -78,6 +80,9 @@ class Updates:
     _average: Average = attrs.field(init=False)
     _captures: Captures | None = attrs.field(init=False, default=None)
     _streams: Streams = attrs.field(init=False)
+    _lane: Lane | None = attrs.field(init=False, default=None)
+    _lanes_pay: dict[tuple[int, int], bool] = attrs.field(init=False, factory=dict)
+    """By resolution and minibatch."""
 
     def __attrs_post_init__(self) -> None:
         self.optimizers = {
@@ -103,6 +108,8 @@ class Updates:
         self._fading = fading_levels(self.schedule, self.recipe.run.images) if self.recipe.run.compile else frozenset()
         self._passes = compiled_passes() if self.recipe.run.compile else plain_passes()
         self.scaling = loss_scales(self.recipe.run.precision, self.device)
+        if self._may_have_lanes():
+            self._lane = Lane(torch.get_num_threads() // 2)
 
     def enter(self, stage: Stage, images_shown: int) -> None:
         """Take over how many images have been shown, and a stage's fade and learning rates."""
@@ -114,6 +121,7 @@ class Updates:
         self._fade.fill_(stage.fade)
         self.sharing.enter(stage.minibatch)
         give_rates(self.optimizers, stage)
+        self._passes = self._passes._replace(lane=self._lane if self._takes_lanes(stage) else None)
         if self._captures is not None:
             self._captures.enter((stage.resolution, stage.minibatch, stage.fade < 1))
 
@@ -190,6 +198,21 @@ class Updates:
         enlargement = self.images.resolution // stage.resolution
         return Level(stage.resolution, None if alone else self._fade, enlargement, self._shown)
 
+    def _may_have_lanes(self) -> bool:
+        """Whether there are two halves of an update and threads for both. Ranks have a process for each thread."""
+        run = self.recipe.run
+        obstacles = run.lanes == "one" or run.compile or self.ranks.several or bool(self.scaling)
+        return not obstacles and self.device.type == "cpu" and torch.get_num_threads() > 1 and suits(self.players)
+
+    def _takes_lanes(self, stage: Stage) -> bool:
+        if self._lane is None or self.recipe.run.lanes == "two":
+            return self._lane is not None
+        shape = stage.resolution, stage.minibatch
+        if shape not in self._lanes_pay:
+            count = pass_operations(self.players.pairs[0], self.images.channels, *shape, self.device)
+            self._lanes_pay[shape] = count <= LITTLE
+        return self._lanes_pay[shape]
+
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
         self._batch_began = images_shown
         reals, labels = self.supply.next(stage, images_shown, self.sharing.rows)
@@ -247,6 +270,12 @@ class Updates:
         self, players: tuple[str, ...], step: Callable[[Part], Sequence[Outcome]], share: Part, images_shown: int
     ) -> None:
         """Work out a step and update `players` by it, in that order."""
+        with nullcontext() if self._passes.lane is None else self._passes.lane.halved():
+            self._learn_here(players, step, share, images_shown)
+
+    def _learn_here(
+        self, players: tuple[str, ...], step: Callable[[Part], Sequence[Outcome]], share: Part, images_shown: int
+    ) -> None:
         if self._captures is not None:
             reports = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
             for player, report in zip(players, reports, strict=True):

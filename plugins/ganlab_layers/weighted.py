@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,14 @@ def computing_dtype(like: Tensor) -> torch.dtype:
     if not like.is_meta and like.dtype == torch.float32 and torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
     return like.dtype
+
+
+class _Held(NamedTuple):
+    """What a layer has worked out while it holds, maybe for two threads."""
+
+    tensors: dict[tuple[str, torch.dtype], Tensor]
+    """"weight" and "bias" in each type that was asked for."""
+    lock: Lock
 
 
 class WeightedLayer(nn.Module):
@@ -68,8 +77,7 @@ class WeightedLayer(nn.Module):
         self.leaky_slope = leaky_slope
         self.normalization = normalization
         self.normalize_first = normalize_first
-        self._held: dict[tuple[str, torch.dtype], Tensor] | None = None
-        """While layers hold: "weight" and "bias" in each type that was asked for."""
+        self._held: _Held | None = None
 
     @torch.no_grad()
     def initialize(self, draw: Callable[[str, tuple[int, ...]], Tensor]) -> None:
@@ -97,19 +105,21 @@ class WeightedLayer(nn.Module):
         return None if bias is None else self._current("bias", lambda: bias)
 
     def _current(self, name: str, work_out: Callable[[], Tensor]) -> Tensor:
-        if self._held is None:
+        held = self._held
+        if held is None:
             return work_out()
         stored: Tensor = getattr(self, name)
         exact, wanted = (name, stored.dtype), (name, computing_dtype(stored))
-        if exact not in self._held:
-            self._held[exact] = work_out()
-        if wanted not in self._held:
-            self._held[wanted] = self._held[exact].to(wanted[1])
-        return self._held[wanted]
+        with held.lock:
+            if exact not in held.tensors:
+                held.tensors[exact] = work_out()
+            if wanted not in held.tensors:
+                held.tensors[wanted] = held.tensors[exact].to(wanted[1])
+            return held.tensors[wanted]
 
     def hold(self) -> None:
         """From now on weight and bias are worked out once, for all passes of an update; gradients add up there."""
-        self._held = {}
+        self._held = _Held({}, Lock())
 
     def release(self) -> None:
         """The passes are over: the weight may change."""

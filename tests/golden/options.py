@@ -15,6 +15,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganlab.train.lanes import Lane
+from ganlab.train.step import Outcome, discriminator_step, plain_passes
 from ganlab_layers import wide
 from ganlab_layers.convolution import Convolution
 from ganlab_losses.built import gradients
@@ -135,6 +137,21 @@ def weight_convolutions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return three_maps(monkeypatch)
 
 
+def lanes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Reals and fakes judged on a thread beside that of the penalty, in training."""
+    used: list[str] = []
+    lane = Lane(1)
+    module = importlib.import_module(f"{__package__}.kinds.f_train_trace")
+
+    def step(*arguments: Any) -> Outcome:
+        used.append("two lanes")
+        with lane.halved():
+            return discriminator_step(*arguments, passes=plain_passes()._replace(lane=lane))
+
+    monkeypatch.setattr(module, "discriminator_step", step)
+    return used
+
+
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The discriminator's loss, penalty included, as one compiled graph; its gradients come from outside."""
     used: list[str] = []
@@ -175,4 +192,5 @@ EQUAL: Mapping[str, Switch] = {
     "func-grad": func_grad,
     "weight-products": weight_products,
     "weight-convolutions": weight_convolutions,
+    "lanes": lanes,
 }

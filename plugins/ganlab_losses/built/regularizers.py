@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class SquaredGradientPenalty:
     """R1 or R2; see `ganlab_losses.regularizers`."""
 
+    calls_critic = True
+
     def __init__(self, penalty: SquaredGradient) -> None:
         self.penalty = penalty
         self.on = penalty.on

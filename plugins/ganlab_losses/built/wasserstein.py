@@ -44,6 +44,7 @@ class PenalizedWassersteinLoss(WassersteinLoss):
         self.drift = drift
         self.target = target
         self.at_full_resolution = at_full_resolution
+        self.calls_critic = gp_weight > 0
 
     def gradient_penalty(self, batch: DiscriminatorPass) -> GradientPenalty:
         """The penalty's terms, without `gp_weight`."""
@@ -56,10 +57,10 @@ class PenalizedWassersteinLoss(WassersteinLoss):
         return GradientPenalty((lengths - self.target).square(), lengths, scores)
 
     def discriminator(self, batch: DiscriminatorPass) -> LossValue:
+        penalty = self.gradient_penalty(batch) if self.gp_weight else None  # first: scores may still be on their way
         of_scores, report = super().discriminator(batch)
         per_sample, report = of_images(of_scores), dict(report)
-        if self.gp_weight:
-            penalty = self.gradient_penalty(batch)
+        if penalty is not None:
             per_sample = per_sample + penalty.penalties * (self.gp_weight / self.target**2)
             report["scores/mixed"] = penalty.scores.detach()
             report["gradient_norm"] = penalty.norms.detach()
