@@ -96,6 +96,9 @@ def lane_taken(trainer: Trainer) -> bool:
     return trainer._passes.lane is not None
 
 
+WIDE = ("generator.widths=[128, 8, 8]", "discriminator.widths=[128, 8, 8]", "schedule.minibatch=256")
+
+
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(
     ("overrides", "taken"),
