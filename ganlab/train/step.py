@@ -46,6 +46,9 @@ class Passes(NamedTuple):
     compiled: bool = False
     lane: Lane | None = None
     """A thread for half of what the discriminators' learning takes."""
+    meanwhile: Callable[[], None] | None = None
+    """Called when the discriminators' loss is known and its gradients are not: those take no Python, which others may
+    then have."""
 
 
 def discriminator_step(
@@ -158,9 +161,11 @@ def _judged(
     if do.lane is not None:
         assert loss_scale is None, "nothing is scaled on a processor of threads"
         with held(players.lists["discriminator"].holders):
-            return _judged_in_two(do.lane, players, matches, labels, draws, level, autocast)
+            return _judged_in_two(do, do.lane, players, matches, labels, draws, level, autocast)
     with held(() if do.compiled else players.lists["discriminator"].holders):  # a compiler shares what is equal anyway
         value = do.judge(players, matches, labels, draws, level, autocast, loss_scale)
+        if do.meanwhile is not None:
+            do.meanwhile()
         return _outcome(players, value, "discriminator", loss_scale)
 
 
@@ -201,6 +206,7 @@ def _judge(
 
 
 def _judged_in_two(
+    do: Passes,
     lane: Lane,
     players: Players,
     matches: Mapping[str, Match],
@@ -218,6 +224,8 @@ def _judged_in_two(
     batch = _pass(AwaitedPass, critic, reals, fakes, own, labels, level)
     batch.awaited = awaited
     value = with_signs(pair, _sum(_values(_terms(pair, batch))), batch.real)
+    if do.meanwhile is not None:
+        do.meanwhile()
     found = gradients_in_two(lane, value.per_sample, awaited, players.lists["discriminator"].parameters)
     return _outcome_of(players, value, "discriminator", found)
 

@@ -105,26 +105,41 @@ class Supply:
         self._level_resolution: int | None = None
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call] # torch's
         self._ahead: tuple[Span, _Arrived] | None = None
+        self._unprepared: tuple[Span, Stage] | None = None
         if self._data.cache == "device":
             self._check_device_cache(max(stage.resolution for stage in largest_stages(schedule, recipe.run.images)))
 
     def next(self, stage: Stage, images_shown: int, rows: npt.NDArray[np.int64] | None = None) -> Reals:
         """The minibatch of the step that begins at `images_shown`, or only its `rows` (numbers in [0, minibatch)).
 
-        To be called once for each discriminator update. Raises `DataError` naming what cannot be read.
+        To be called once for each discriminator update, and followed by `look_ahead`. Raises `DataError` naming what
+        cannot be read.
         """
+        self.look_ahead()  # in case nobody asked for it
         if rows is not self._last_rows or stage.minibatch not in self._rows:
             self._last_rows = rows
             self._rows[stage.minibatch] = None if rows is None else tuple(rows.tolist())
         whole = Span(stage.resolution, images_shown, images_shown + stage.minibatch)
         arrived = self._take(whole if rows is None else whole._replace(rows=self._rows[stage.minibatch]))
-        self._look_ahead(stage.resolution, self._own(self._foresight.after(whole, stage)))
+        self._unprepared = whole, stage
+        if self._stream is not None:
+            self.look_ahead()
         if stage is not self._stage:
             self._stage = stage
             self._fade.fill_(stage.fade)
         fade = None if stage.fade >= 1 else self._fade
         images = network_reals(arrived.images, mirror=arrived.flips, fade=fade, blend=self._data.blend)
         return Reals(images, arrived.labels)
+
+    def look_ahead(self) -> None:
+        """Have what follows the last minibatch decoded, by threads that take turns with Python here.
+
+        On the CPU a good moment for it is just before gradients are worked out, for which Python is not needed. For a
+        GPU, which the host is ahead of, it has been done already.
+        """
+        if self._unprepared is not None:
+            (whole, stage), self._unprepared = self._unprepared, None
+            self._look_ahead(stage.resolution, self._own(self._foresight.after(whole, stage)))
 
     # -- the present minibatch -----------------------------------------------------------------------------------------
 
@@ -244,6 +259,11 @@ class SideBySide:
     def rows_of(self, rows_of: RowsOf | None) -> None:
         for supply in self._supplies:
             supply.rows_of = rows_of
+
+    def look_ahead(self) -> None:
+        """As `Supply.look_ahead`."""
+        for supply in self._supplies:
+            supply.look_ahead()
 
     def next(self, stage: Stage, images_shown: int, rows: npt.NDArray[np.int64] | None = None) -> Reals:
         """As `Supply.next`, of every domain at the same positions of its own order; labels are those of the first."""

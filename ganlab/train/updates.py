@@ -106,7 +106,8 @@ class Updates:
         self._autocast = autocast(self.device, self.recipe.run.precision)
         self._average = Average(self.players.averaged, self.players.generator)
         self._fading = fading_levels(self.schedule, self.recipe.run.images) if self.recipe.run.compile else frozenset()
-        self._passes = compiled_passes() if self.recipe.run.compile else plain_passes()
+        passes = compiled_passes() if self.recipe.run.compile else plain_passes()
+        self._passes = passes._replace(meanwhile=self.supply.look_ahead)
         self.scaling = loss_scales(self.recipe.run.precision, self.device)
         if self._may_have_lanes():
             self._lane = Lane(torch.get_num_threads() // 2)

@@ -148,6 +148,18 @@ def test_a_run_may_go_on_in_another_number_of_lanes(tmp_path: Path) -> None:
     assert digest(one.plain()) == digest(two.plain())
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_what_is_to_be_done_meanwhile_begins_before_gradients(tmp_path: Path, lanes: int, lane: Lane) -> None:
+    players, reals, _, level = setup(tmp_path)
+    events: list[str] = []
+    for parameter in players.discriminator.parameters():
+        parameter.register_hook(lambda gradient: events.append("gradient"))
+    passes = (in_two(lane) if lanes == 2 else plain_passes())._replace(meanwhile=lambda: events.append("meanwhile"))
+    outcomes(players, reals, level, passes)
+    assert events.count("meanwhile") == 1
+    assert events.index("meanwhile") == 0 < events.count("gradient")
+
+
 class Broken(Exception):
     """On purpose."""
 

@@ -223,6 +223,25 @@ def test_a_small_set_is_decoded_before_its_level_begins(tmp_path: Path) -> None:
                 assert wait_for(lambda later=later: parts.feed.complete(later.resolution))
 
 
+def test_on_the_cpu_what_follows_is_asked_for_by_itself_or_with_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = Parts(recipe_of(tmp_path), SlowSet(100, seconds=0))
+    asked: list[int] = []
+    prepare = parts.feed.prepare
+    monkeypatch.setattr(parts.feed, "prepare", lambda spans: (asked.append(1), prepare(spans)))
+    with parts.feed:
+        stage = parts.schedule.at(0)
+        counts = []
+        for number in range(3):
+            parts.supply.next(stage, number * stage.minibatch)
+            counts.append(len(asked))
+            if number == 0:
+                parts.supply.look_ahead()
+                parts.supply.look_ahead()  # nothing is left
+    assert counts == [0, 1, 2]
+
+
 def test_threads_end_with_the_feed(tmp_path: Path) -> None:
     before = threading.active_count()
     parts = Parts(recipe_of(tmp_path), SlowSet(100))
