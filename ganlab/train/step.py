@@ -6,7 +6,6 @@ compiled, captured, and compared with the authors' numbers.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -14,12 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from ganlab.errors import GanlabError
 from ganlab.interfaces import Critic, Critique, DiscriminatorPass, GeneratorPass, LossValue, Match, Play
 from ganlab.train.critics import Autocast, Level, augmented, judge_together, make_critic, with_signs
 from ganlab.train.draws import Draws
-from ganlab.train.lanes import Awaited, AwaitedPass, Lane, calls_critic, gradients_in_two
-from ganlab.train.players import Pair, Players
+from ganlab.train.lanes import Awaited, AwaitedPass, Lane, gradients_in_two
+from ganlab.train.players import Players
+from ganlab.train.terms import means, of_discriminator, of_generator, summed
 
 Gradients = Sequence[Tensor | None]
 AnyPass = TypeVar("AnyPass", bound=DiscriminatorPass)
@@ -201,7 +200,7 @@ def _judge(
         else:
             real, fake = critic(reals, "reals"), critic(fakes, "fakes")
         batch = _pass(DiscriminatorPass, critic, reals, fakes, own, labels, level, real, fake)
-        values.append(with_signs(pair, _sum(_values(_terms(pair, batch))), real))
+        values.append(with_signs(pair, of_discriminator(pair, batch), real))
     return _of_all(players, values)
 
 
@@ -223,7 +222,7 @@ def _judged_in_two(
     awaited = Awaited(lane.begin(judge_together, pair, reals, fakes, own, level, autocast))
     batch = _pass(AwaitedPass, critic, reals, fakes, own, labels, level)
     batch.awaited = awaited
-    value = with_signs(pair, _sum(_values(_terms(pair, batch))), batch.real)
+    value = with_signs(pair, of_discriminator(pair, batch), batch.real)
     if do.meanwhile is not None:
         do.meanwhile()
     found = gradients_in_two(lane, value.per_sample, awaited, players.lists["discriminator"].parameters)
@@ -255,13 +254,6 @@ def _pass(
     )
 
 
-def _terms(pair: Pair, batch: DiscriminatorPass) -> list[tuple[object, LossValue]]:
-    """What the loss and the regularizers say, in this order; those are asked first that ask the critic."""
-    terms: list[Any] = [pair.loss, *pair.regularizers]
-    said = {id(term): term.discriminator(batch) for term in sorted(terms, key=calls_critic, reverse=True)}
-    return [(term, said[id(term)]) for term in terms if term is pair.loss or said[id(term)] is not None]
-
-
 def _persuade(
     players: Players,
     play: Play,
@@ -285,11 +277,9 @@ def _persuade(
             reals=reals,
             images_shown=level.images_shown,
         )
-        terms: list[tuple[object, LossValue]] = [(pair.loss, pair.loss.generator(batch))]
-        terms += [(it, value) for it in pair.regularizers if (value := it.generator(batch)) is not None]
-        values.append(_sum(_values(terms)))
+        values.append(of_generator(pair, batch))
     value = _of_all(players, values)
-    return value if play.terms is None else _sum([value, play.terms])
+    return value if play.terms is None else summed([value, play.terms])
 
 
 def _of_all(players: Players, values: Sequence[LossValue]) -> LossValue:
@@ -300,27 +290,7 @@ def _of_all(players: Players, values: Sequence[LossValue]) -> LossValue:
     for pair, value in zip(players.pairs, values, strict=True):
         report[pair.named("loss")] = value.per_sample
         report.update({pair.named(name): tensor for name, tensor in value.report.items()})
-    return LossValue(_sum(values).per_sample, report)
-
-
-def _values(terms: Sequence[tuple[object, LossValue]]) -> list[LossValue]:
-    """The second of each; raises `GanlabError` where it is not a loss's value, and says whose it is."""
-    for owner, value in terms:
-        if not isinstance(value, LossValue):
-            kind = type(owner)
-            place = getattr(sys.modules.get(kind.__module__), "__file__", None) or kind.__module__
-            raise GanlabError(
-                f"{kind.__qualname__} in {place} returned {type(value).__name__}; "
-                "expected ganlab.interfaces.LossValue(per_sample, report)"
-            )
-    return [value for _, value in terms]
-
-
-def _sum(terms: Sequence[LossValue]) -> LossValue:
-    total = terms[0].per_sample.mean()
-    for term in terms[1:]:
-        total = total + term.per_sample.mean()
-    return LossValue(total, {name: value for term in terms for name, value in term.report.items()})
+    return LossValue(summed(values).per_sample, report)
 
 
 def _outcome(players: Players, value: LossValue, name: str, loss_scale: Tensor | None) -> Outcome:
@@ -335,17 +305,8 @@ def _outcome_of(players: Players, value: LossValue, name: str, found: Gradients)
     gradients = [None if g is None else _laid_out_as(p, g) for p, g in zip(parameters, found, strict=True)]
     report = {f"loss/{name}": value.per_sample.detach()}
     own = "" if name == "discriminator" else f"{name}/"  # both players report scores of fakes, and mean other ones
-    report.update({f"{own}{key}": mean for key, mean in _means(value.report).items()})
+    report.update({f"{own}{key}": mean for key, mean in means(value.report).items()})
     return Outcome(value.per_sample.detach(), gradients, report)
-
-
-def _means(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The mean of each, those of one shape together."""
-    found = {name: tensor.detach().float() for name, tensor in tensors.items()}
-    if len(found) > 1 and len({tensor.shape for tensor in found.values()}) == 1:
-        means = torch.stack(list(found.values())).reshape(len(found), -1).mean(1).unbind()
-        return dict(zip(found, means, strict=True))
-    return {name: tensor.mean() for name, tensor in found.items()}
 
 
 def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
