@@ -148,9 +148,9 @@ def calls_critic(term: object) -> bool:
 def pass_operations(pair: Pair, channels: int, resolution: int, minibatch: int, device: torch.device) -> int:
     """Floating-point operations of the discriminator's look at a minibatch."""
     counter = _Counter()
-    with counter:
-        pair.discriminator(torch.zeros(1, channels, resolution, resolution, device=device))
-    return counter.operations * minibatch
+    with counter:  # as many as in training, which some layers insist on
+        pair.discriminator(torch.zeros(minibatch, channels, resolution, resolution, device=device))
+    return counter.operations
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
