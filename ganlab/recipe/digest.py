@@ -11,8 +11,15 @@ from ganlab.registry import bare_name
 
 _CIRCUMSTANCES = {
     "run": {
-        *("name", "device", "threads", "lanes", "micro_batches"),
-        *("compile", "cuda_graphs", "recompute_from", "check_memory"),
+        "name",
+        "device",
+        "threads",
+        "lanes",
+        "micro_batches",
+        "compile",
+        "cuda_graphs",
+        "recompute_from",
+        "check_memory",
     },
     "data": {"workers", "cache", "cache_gigabytes", "path"},
     "metrics": None,

@@ -157,15 +157,19 @@ def _judged(
     if players.system.chances:
         with torch.no_grad():
             matches = players.system.remember(matches, draws.uniform["chances"])  # type: ignore[attr-defined]  # there, as `chances` says
-    if do.lane is not None:
-        assert loss_scale is None, "nothing is scaled on a processor of threads"
-        with held(players.lists["discriminator"].holders):
-            return _judged_in_two(do, do.lane, players, matches, labels, draws, level, autocast)
-    with held(() if do.compiled else players.lists["discriminator"].holders):  # a compiler shares what is equal anyway
-        value = do.judge(players, matches, labels, draws, level, autocast, loss_scale)
+    lists, awaited = players.lists["discriminator"], None
+    with held(() if do.compiled else lists.holders):  # a compiler shares what is equal anyway
+        if do.lane is None:
+            value = do.judge(players, matches, labels, draws, level, autocast, loss_scale)
+        else:
+            assert loss_scale is None, "losses are scaled in one lane only"
+            value, awaited = _judge_beside(do.lane, players, matches, labels, draws, level, autocast)
         if do.meanwhile is not None:
             do.meanwhile()
-        return _outcome(players, value, "discriminator", loss_scale)
+        if do.lane is None or awaited is None:
+            return _outcome(players, value, "discriminator", loss_scale)
+        found = gradients_in_two(do.lane, value.per_sample, awaited, lists.parameters)
+        return _outcome_of(players, value, "discriminator", found)
 
 
 @contextmanager
@@ -204,8 +208,7 @@ def _judge(
     return _of_all(players, values)
 
 
-def _judged_in_two(
-    do: Passes,
+def _judge_beside(
     lane: Lane,
     players: Players,
     matches: Mapping[str, Match],
@@ -213,8 +216,8 @@ def _judged_in_two(
     draws: Draws,
     level: Level,
     autocast: Autocast,
-) -> Outcome:
-    """What `_judge` and `_outcome` come to for a single pair, with reals and fakes judged on a thread beside this."""
+) -> tuple[LossValue, Awaited]:
+    """What `_judge` comes to for a single pair, with reals and fakes judged on a thread beside this."""
     (pair,) = players.pairs
     own = draws.of(pair.name)
     reals, fakes = augmented(pair, matches[pair.name], own)
@@ -222,11 +225,7 @@ def _judged_in_two(
     awaited = Awaited(lane.begin(judge_together, pair, reals, fakes, own, level, autocast))
     batch = _pass(AwaitedPass, critic, reals, fakes, own, labels, level)
     batch.awaited = awaited
-    value = with_signs(pair, of_discriminator(pair, batch), batch.real)
-    if do.meanwhile is not None:
-        do.meanwhile()
-    found = gradients_in_two(lane, value.per_sample, awaited, players.lists["discriminator"].parameters)
-    return _outcome_of(players, value, "discriminator", found)
+    return with_signs(pair, of_discriminator(pair, batch), batch.real), awaited
 
 
 def _pass(

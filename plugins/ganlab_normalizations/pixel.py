@@ -22,23 +22,22 @@ class Pixel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-            return x * factor(
-                x, self.epsilon
-            )  # compilers merge operations; transforms know no functions with a context
+            # Compilers merge operations by themselves, and transforms know no functions with a context.
+            return x * _factor_of(x, self.epsilon)
         if not (torch.is_grad_enabled() and x.requires_grad):
             return x * _factor(x, self.epsilon)
         normalized: Tensor = _Normalized.apply(x, self.epsilon)
         return normalized
 
 
-def factor(x: Tensor, epsilon: float) -> Tensor:
-    """What each pixel is multiplied by, `[N, 1, H, W]`, differentiable."""
+def _factor_of(x: Tensor, epsilon: float) -> Tensor:
+    """`_factor` but for rounding, differentiable."""
     wide = x if x.dtype == torch.float64 else x.float()
     return torch.rsqrt(wide.square().mean(1, keepdim=True) + epsilon).to(x.dtype)
 
 
 def _factor(x: Tensor, epsilon: float) -> Tensor:
-    """The same but for rounding, with nothing as large as `x` in between."""
+    """What each pixel is multiplied by, `[N, 1, H, W]` or `[N, 1]`; nothing as large as `x` is made on the way."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     length = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=dtype)
     found: Tensor = length.square_().mul_(1 / x.shape[1]).add_(epsilon).rsqrt_().to(x.dtype)
@@ -60,6 +59,6 @@ class _Normalized(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, y, times = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be derived once more: then the factor is a function of x
-            times = factor(x, ctx.epsilon)
+            times = _factor_of(x, ctx.epsilon)
         along = (gradient * y).mean(1, keepdim=True)
         return (gradient - y * along) * times, None

@@ -27,7 +27,6 @@ MORE = {
     **VARIANTS,
     "r1 and r2": ("loss=relativistic", "regularizers=['r1', 'r2']"),
     "recomputed": ("run.recompute_from=8",),
-    "augmented": ("augmentation=diffaugment",),
 }
 
 
@@ -51,7 +50,7 @@ def in_two(lane: Lane) -> Passes:
     return plain_passes()._replace(lane=lane)
 
 
-@pytest.mark.parametrize("variant", [name for name in MORE if name != "augmented"])
+@pytest.mark.parametrize("variant", MORE)
 def test_two_lanes_give_what_one_gives(tmp_path: Path, variant: str, lane: Lane) -> None:
     players, reals, _, level = setup(tmp_path, *MORE[variant])
     with_strength(players)

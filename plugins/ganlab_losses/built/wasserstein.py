@@ -44,7 +44,7 @@ class PenalizedWassersteinLoss(WassersteinLoss):
         self.drift = drift
         self.target = target
         self.at_full_resolution = at_full_resolution
-        self.calls_critic = gp_weight > 0
+        self.calls_critic = bool(gp_weight)
 
     def gradient_penalty(self, batch: DiscriminatorPass) -> GradientPenalty:
         """The penalty's terms, without `gp_weight`."""
