@@ -15,6 +15,7 @@ _CIRCUMSTANCES = {
         "device",
         "threads",
         "lanes",
+        "replay",
         "micro_batches",
         "compile",
         "cuda_graphs",

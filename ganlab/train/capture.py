@@ -1,15 +1,12 @@
-"""Whole updates recorded once as CUDA graphs and replayed: one launch instead of a thousand.
+"""Updates that are recorded once and replayed: on GPUs as CUDA graphs, on the CPU as `replay.py` does it.
 
 What is recorded reads and writes tensors that stay in place: copies of the inputs, weights, optimizer state, buffers,
 the fade and the learning rates. Nothing that Python works out anew from update to update may be in it.
-
-Source: docs.pytorch.org/docs/stable/notes/cuda.html, "Whole-network capture".
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -20,10 +17,6 @@ from ganlab.train.gradients import Part
 from ganlab.train.ranks import Ranks
 from ganlab.train.rates import settings_at
 
-WARM_UP = 3
-"""Updates that are done as usual before one is recorded: libraries choose kernels and optimizers make their state."""
-
-Report = Mapping[str, Tensor]
 Found = TypeVar("Found")
 
 
@@ -35,18 +28,22 @@ class Capturable(Protocol):
     def prepare(self) -> None: ...
 
 
+class Recording(Protocol):
+    """One kind of update."""
+
+    refused: str | None
+    """Why it cannot be recorded, in words, once that is known."""
+
+    def do(self, work: Callable[[], Found]) -> Found:
+        """Do the work: first as usual, later by replaying what it was seen to do."""
+        ...
+
+
 class Recorder(Protocol):
     """Records work on a device."""
 
-    def warm_up(self, work: Callable[[], Found]) -> Found:
-        """Do the work now, as it will be done when it is recorded."""
-        ...
-
-    def record(self, work: Callable[[], Found]) -> Callable[[], Found]:
-        """Record the work without doing it; what is returned does it, and gives the same tensors each time.
-
-        Raises `RuntimeError` where something in it cannot be recorded.
-        """
+    def begin(self) -> Recording:
+        """Of another kind of update."""
         ...
 
     def forget(self) -> None:
@@ -54,48 +51,15 @@ class Recorder(Protocol):
         ...
 
 
-class CudaRecorder:
-    """Records CUDA graphs, which share one pool of memory and are replayed on the current stream."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def warm_up(self, work: Callable[[], Found]) -> Found:
-        """On the stream of the recordings: libraries keep their workspaces by stream."""
-        current = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            found = work()
-        current.wait_stream(self._stream)
-        return found
-
-    def record(self, work: Callable[[], Found]) -> Callable[[], Found]:
-        """A graph of all that the work launches."""
-        graph = torch.cuda.CUDAGraph()
-        # Only this thread is held to what a recording allows: others decode images into pinned memory meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-            found = work()
-
-        def replay() -> Found:
-            graph.replay()
-            return found
-
-        return replay
-
-    def forget(self) -> None:
-        """Wait for the last replays, whose memory is given back, and begin another pool."""
-        torch.cuda.synchronize(self._device)
-        self._pool = torch.cuda.graph_pool_handle()
-
-
 class Captures:
     """The recorded updates of the present level. Where one cannot be recorded, all are done as usual from then on."""
 
-    def __init__(self, recorder: Recorder, optimizers: Mapping[str, Capturable]) -> None:
+    def __init__(self, recorder: Recorder, optimizers: Mapping[str, Capturable], tell: Callable[[str], None]) -> None:
+        """`optimizers` by player, where their steps are part of what is recorded; `tell` is told what cannot be."""
+        self.with_optimizers = bool(optimizers)
         self._recorder = recorder
         self._optimizers = optimizers
+        self._tell = tell
         self._setting: Hashable = None
         self._updates: dict[tuple[str, ...], _Update] = {}
         self._refused = False
@@ -112,58 +76,57 @@ class Captures:
             self._updates.clear()
             self._recorder.forget()
 
-    def update(
-        self, players: tuple[str, ...], inputs: Part, work: Callable[[Part], Sequence[Report]]
-    ) -> Sequence[Report]:
-        """Do `work(inputs)`, which updates `players`; what it returns is good until they are updated again."""
-        for player in players:
-            self._optimizers[player].prepare()
+    def update(self, players: tuple[str, ...], inputs: Part, work: Callable[[Part], Found]) -> Found:
+        """Do `work(inputs)`, a part of an update of `players`; what it returns is good until they are updated again."""
+        if self.with_optimizers:
+            for player in players:
+                self._optimizers[player].prepare()
         if self._refused:
             return work(inputs)
         update = self._updates.get(players)
         if update is None:
-            update = self._updates[players] = _Update(inputs)
+            update = self._updates[players] = _Update(inputs, self._recorder.begin())
         update.take(inputs)
-        if update.replay is None and update.done < WARM_UP:
-            update.done += 1
-            return self._recorder.warm_up(lambda: work(update.inputs))
-        if update.replay is None:
-            try:
-                update.replay = self._recorder.record(lambda: work(update.inputs))
-            except RuntimeError as error:
-                self._refuse(error)
-                return work(inputs)
-        return update.replay()
-
-    def _refuse(self, error: RuntimeError) -> None:
-        self._refused = True
-        self.forget()
-        reason = str(error).partition("\n")[0]
-        warnings.warn(f"run.cuda_graphs: an update cannot be captured ({reason}); going on without", stacklevel=3)
+        found = update.recording.do(lambda: work(update.inputs))
+        if update.recording.refused is not None:
+            self._refused = True
+            self.forget()
+            self._tell(update.recording.refused)
+        return found
 
 
 def obstacle_to_capture(recipe: Recipe, ranks: Ranks) -> str | None:
-    """Why a run's updates cannot be captured, in words, but for what its optimizer has to say; None if nothing is."""
+    """Why a run's losses and gradients cannot be captured, in words; None if nothing is known to be in the way."""
     run = recipe.run
     obstacles = {
         "there are several ranks": ranks.several,
         "run.micro_batches is not 1": run.micro_batches > 1,
         "run.compile is true": run.compile,
         "float16 scales its losses": run.precision == "float16",
+    }
+    return _first(obstacles)
+
+
+def obstacle_to_whole(recipe: Recipe) -> str | None:
+    """Why what follows the gradients cannot be captured with them, but for what the optimizer has to say."""
+    obstacles = {
         "ema.rampup_images is set": recipe.ema.rampup_images is not None,
         "the optimizer's settings change": settings_at(recipe.optimizer, 0) is not None,
     }
+    return _first(obstacles)
+
+
+def _first(obstacles: Mapping[str, bool]) -> str | None:
     return next((reason for reason, holds in obstacles.items() if holds), None)
 
 
 class _Update:
-    """One kind of update: its inputs in place, and its replay once it is recorded."""
+    """One kind of update: its inputs in place, and its recording."""
 
-    def __init__(self, like: Part) -> None:
+    def __init__(self, like: Part, recording: Recording) -> None:
         labels = None if like.labels is None else torch.empty_like(like.labels)
         self.inputs = Part(torch.empty_like(like.reals), labels, like.draws.each(torch.empty_like))
-        self.done = 0
-        self.replay: Callable[[], Sequence[Report]] | None = None
+        self.recording = recording
 
     def take(self, inputs: Part) -> None:
         """Copy the inputs to where the recording reads them."""

@@ -16,16 +16,18 @@ from ganlab.recipe import LoadedRecipe, Recipe, digest
 from ganlab.recipe.rules import stages_of
 from ganlab.track.folder import RunFolder
 from ganlab.train.allocation import keep_freed_memory
-from ganlab.train.capture import CudaRecorder
 from ganlab.train.classes import label_names
 from ganlab.train.devices import choose_device, choose_precision, has_instructions, prepare_arithmetic
 from ganlab.train.division import Division, check_divisible
 from ganlab.train.domains import domains_of
+from ganlab.train.graphs import CudaRecorder
 from ganlab.train.measure import planned_metrics, refuse_other_definitions, try_metrics
 from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
 from ganlab.train.players import build_players
+from ganlab.train.program import available
 from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.rehearsal import obstacle
+from ganlab.train.replay import CpuRecorder
 from ganlab.train.supply import open_feeds
 from ganlab.train.trainer import Trainer
 
@@ -83,10 +85,29 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
         ranks=ranks,
         say=say,
     )
-    if recipe.run.cuda_graphs == "on":
-        obstacle = trainer.capture(CudaRecorder(device))
-        say("cuda graphs: " + ("updates are captured" if obstacle is None else f"none, as {obstacle}"))
+    _have_updates_recorded(trainer, say)
     return trainer
+
+
+def _have_updates_recorded(trainer: Trainer, say: Say) -> None:
+    run = trainer.recipe.run
+    if run.cuda_graphs == "on":
+        hindrance = trainer.capture(CudaRecorder(trainer.device), _warn_of_graphs)
+        say("cuda graphs: " + ("updates are captured" if hindrance is None else f"none, as {hindrance}"))
+    if run.replay == "off" or trainer.device.type != "cpu":
+        return
+    if run.lanes == "two":
+        hindrance = "run.lanes is two"
+    elif not available():
+        hindrance = f"torch {torch.__version__} has no interpreter"
+    else:
+        hindrance = trainer.capture(CpuRecorder(), lambda why: say(f"replay: none, as {why}"), in_part=True)
+    if run.replay == "on":
+        say("replay: " + ("updates are replayed" if hindrance is None else f"none, as {hindrance}"))
+
+
+def _warn_of_graphs(why: str) -> None:
+    warnings.warn(f"run.cuda_graphs: an update cannot be captured ({why}); going on without", stacklevel=2)
 
 
 def _with_precision(recipe: Recipe, device: torch.device, begun: str | None, ranks: Ranks, say: Say) -> Recipe:

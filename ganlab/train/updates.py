@@ -15,7 +15,7 @@ from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
 from ganlab.randomness import Streams
 from ganlab.recipe.schema import Recipe
 from ganlab.train.average import Average
-from ganlab.train.capture import Capturable, Captures, Recorder, obstacle_to_capture
+from ganlab.train.capture import Capturable, Captures, Recorder, obstacle_to_capture, obstacle_to_whole
 from ganlab.train.critics import Autocast, Level
 from ganlab.train.devices import autocast
 from ganlab.train.division import Division
@@ -126,15 +126,24 @@ class Updates:
         if self._captures is not None:
             self._captures.enter((stage.resolution, stage.minibatch, stage.fade < 1))
 
-    def capture(self, recorder: Recorder) -> str | None:
-        """Have updates recorded and replayed from now on; returns None, or in words why that cannot be."""
+    def capture(self, recorder: Recorder, tell: Callable[[str], None], *, in_part: bool = False) -> str | None:
+        """Have updates recorded and replayed from now on; returns None, or in words why that cannot be.
+
+        `in_part` allows losses and gradients alone, where what follows cannot be recorded. `tell` is told why where
+        something turns out later.
+        """
         obstacle = obstacle_to_capture(self.recipe, self.ranks)
         if obstacle is not None:
             return obstacle
-        able = {name: it for name, it in self.optimizers.items() if isinstance(it, Capturable) and it.capturable()}
-        if len(able) < len(self.optimizers):
-            return "the optimizer does not offer it"
-        self._captures = Captures(recorder, able)
+        beyond, able = obstacle_to_whole(self.recipe), {}
+        if beyond is None:
+            able = {name: it for name, it in self.optimizers.items() if isinstance(it, Capturable) and it.capturable()}
+            if len(able) < len(self.optimizers):
+                beyond, able = "the optimizer does not offer it", {}
+        if beyond is not None and not in_part:
+            return beyond
+        self._captures = Captures(recorder, able, tell)
+        self._passes = self._passes._replace(meanwhile=None)
         return None
 
     def clear_optimizers(self) -> None:
@@ -206,8 +215,10 @@ class Updates:
         return not obstacles and self.device.type == "cpu" and torch.get_num_threads() > 1 and suits(self.players)
 
     def _takes_lanes(self, stage: Stage) -> bool:
-        if self._lane is None or self.recipe.run.lanes == "two":
-            return self._lane is not None
+        if self._lane is None or self._captures is not None:
+            return False
+        if self.recipe.run.lanes == "two":
+            return True
         shape = stage.resolution, stage.minibatch
         if shape not in self._lanes_pay:
             count = pass_operations(self.players.pairs[0], self.images.channels, *shape, self.device)
@@ -277,12 +288,17 @@ class Updates:
     def _learn_here(
         self, players: tuple[str, ...], step: Callable[[Part], Sequence[Outcome]], share: Part, images_shown: int
     ) -> None:
-        if self._captures is not None:
-            reports = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
-            for player, report in zip(players, reports, strict=True):
-                self.tally.add(tallied(player, report, self.tally), images_shown)
-            return
-        for player, outcome in zip(players, self.whole.outcomes(players, step, share), strict=True):
+        if self._captures is None:
+            outcomes = self.whole.outcomes(players, step, share)
+        else:
+            self.supply.look_ahead()  # a replay takes no Python, which others may then have
+            if self._captures.with_optimizers:
+                reports = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
+                for player, report in zip(players, reports, strict=True):
+                    self._count(tallied(player, report, self.tally), images_shown)
+                return
+            outcomes = self._captures.update(players, share, step)
+        for player, outcome in zip(players, outcomes, strict=True):
             left_out = self._apply(player, outcome, images_shown)
             if player == "discriminator":
                 self._after_discriminator(outcome, left_out)
@@ -305,12 +321,15 @@ class Updates:
         left_out, report = None, self._report(player, outcome) if is_due(player, self.tally) else outcome.report
         if player in self.scaling:
             left_out, report = self.scaling[player].settle(player, outcome.gradients, report, self.tally)
-        self.tally.add(report, images_shown)
-        if self.device.type == "cpu":
-            self.tally.check_finite()  # costs nothing here; elsewhere it would wait for the device
+        self._count(report, images_shown)
         with unchanged_where(left_out, lambda: changed_by(self.optimizers[player])):
             self._descend(player, outcome)
         return left_out
+
+    def _count(self, report: Mapping[str, Tensor], images_shown: int) -> None:
+        self.tally.add(report, images_shown)
+        if self.device.type == "cpu":
+            self.tally.check_finite()  # costs nothing here; elsewhere it would wait for the device
 
     def _descend(self, player: str, outcome: Outcome) -> None:
         """One step of the player's optimizer."""

@@ -84,7 +84,12 @@ def test_the_bits_are_the_same_each_time_whichever_thread_is_first(
 
 
 def trainer_of(folder: Path, *overrides: str) -> Trainer:
-    return prepare(tiny(folder, "run.threads=2", *overrides), RunFolder.create(folder / "run"), fresh=True, say=quiet)
+    return prepare(
+        tiny(folder, "run.threads=2", "run.replay=off", *overrides),
+        RunFolder.create(folder / "run"),
+        fresh=True,
+        say=quiet,
+    )
 
 
 def lane_taken(trainer: Trainer) -> bool:
@@ -105,6 +110,8 @@ WIDE = ("generator.widths=[128, 8, 8]", "discriminator.widths=[128, 8, 8]", "sch
         ((), True),
         (("run.lanes=two",), True),
         (("run.lanes=one",), False),
+        (("run.replay=auto",), False),
+        (("run.replay=auto", "run.lanes=two"), True),
         (("run.threads=1", "run.lanes=two"), False),
         (("loss=lsgan",), False),  # asks for nothing beside scores
         (("loss=lsgan", "regularizers=['r1']"), True),
