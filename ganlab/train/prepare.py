@@ -24,10 +24,9 @@ from ganlab.train.graphs import CudaRecorder
 from ganlab.train.measure import planned_metrics, refuse_other_definitions, try_metrics
 from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
 from ganlab.train.players import build_players
-from ganlab.train.program import available
 from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.rehearsal import obstacle
-from ganlab.train.replay import CpuRecorder
+from ganlab.train.replay import CpuRecorder, hindrance
 from ganlab.train.supply import open_feeds
 from ganlab.train.trainer import Trainer
 
@@ -92,18 +91,13 @@ def prepare(loaded: LoadedRecipe, folder: RunFolder, *, fresh: bool, say: Say, r
 def _have_updates_recorded(trainer: Trainer, say: Say) -> None:
     run = trainer.recipe.run
     if run.cuda_graphs == "on":
-        hindrance = trainer.capture(CudaRecorder(trainer.device), _warn_of_graphs)
-        say("cuda graphs: " + ("updates are captured" if hindrance is None else f"none, as {hindrance}"))
-    if run.replay == "off" or trainer.device.type != "cpu":
-        return
-    if run.lanes == "two":
-        hindrance = "run.lanes is two"
-    elif not available():
-        hindrance = f"torch {torch.__version__} has no interpreter"
-    else:
-        hindrance = trainer.capture(CpuRecorder(), lambda why: say(f"replay: none, as {why}"), in_part=True)
+        why = trainer.capture(CudaRecorder(trainer.device), _warn_of_graphs)
+        say("cuda graphs: " + ("updates are captured" if why is None else f"none, as {why}"))
+    why = hindrance(run, trainer.device)
+    if why is None:
+        why = trainer.capture(CpuRecorder(), lambda later: say(f"replay: none, as {later}"), in_part=True)
     if run.replay == "on":
-        say("replay: " + ("updates are replayed" if hindrance is None else f"none, as {hindrance}"))
+        say("replay: " + ("updates are replayed" if why is None else f"none, as {why}"))
 
 
 def _warn_of_graphs(why: str) -> None:

@@ -20,6 +20,7 @@ from ganlab.train.draws import Draws, Wanted
 from ganlab.train.hollow import Hollow, HollowMode
 from ganlab.train.operations import operations
 from ganlab.train.players import Players, bare_players
+from ganlab.train.replay import hindrance
 from ganlab.train.step import Outcome, discriminator_step, generator_step, joint_step
 
 
@@ -66,8 +67,12 @@ class Rehearsal:
                 total += following.operations * parts * updates
                 following.operations, updates = 0, 1
                 del outcome, gradients
-        sums = 4 * parameters if parts > 1 else 0  # a second set of gradients, in which parts are added up
-        return Rehearsed(following.peak + sums, total, parameters)
+        beside = 0
+        if parts > 1:
+            beside = 4 * parameters  # a second set of gradients, in which parts are added up
+        elif hindrance(self.recipe.run, self.device) is None:
+            beside = 8 * parameters  # a discriminator's weights, moments and average while its replay is compared
+        return Rehearsed(following.peak + beside, total, parameters)
 
     def _outcomes(self, stage: Stage, faded: bool, minibatch: int) -> Iterator[Outcome]:
         """(discriminator, generator) outcomes of one pass each."""

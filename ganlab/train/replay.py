@@ -14,12 +14,26 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from ganlab.recipe.schema import RunTable
 from ganlab.train.capture import Found
-from ganlab.train.program import Program, program
+from ganlab.train.program import Program, available, program
 from ganlab.train.tape import Tape
 
 WARM_UP = 1
 """Updates that are done as usual before two are watched: optimizers make their state."""
+_CHUNK = 1 << 20
+"""Bytes."""
+
+
+def hindrance(run: RunTable, device: torch.device) -> str | None:
+    """Why updates are not replayed here, in words, as far as the recipe tells."""
+    hindrances = {
+        "run.replay is off": run.replay == "off",
+        f"the device is {device.type}, not the CPU": device.type != "cpu",
+        "run.lanes is two": run.lanes == "two",
+        f"torch {torch.__version__} has no interpreter": not available(),
+    }
+    return next((reason for reason, holds in hindrances.items() if holds), None)
 
 
 class CpuRecorder:
@@ -50,7 +64,7 @@ class CpuRecording:
         self._done += 1
         if self._done <= WARM_UP:
             return work()
-        tape = Tape()
+        tape = Tape(saving=self._first is not None)
         with tape:
             found = work()
         if tape.obstacle is None and self._first is None:
@@ -93,19 +107,27 @@ def _replay_of(tape: Tape, found: Any) -> Callable[[], Any]:
 @torch.no_grad()
 def _check(run: Program, tape: Tape, expected: list[Tensor]) -> None:
     """Do the update that was taped once more, from where it began; all is left as it is after that update."""
-    changed = tape.changed()
-    after = [whole.clone() for whole, _ in changed]
-    expected = [tensor.clone() for tensor in expected]
+    saved = tape.saved()
+    for whole, before in saved:
+        _swap(whole, before)
+    same = False
     try:
-        for whole, before in changed:
-            whole.copy_(before)
         found = run()
-        same = all(map(torch.equal, (whole for whole, _ in changed), after)) and all(map(_same, found, expected))
+        same = all(torch.equal(whole, after) for whole, after in saved) and all(map(_same, found, expected))
     finally:
-        for (whole, _), kept in zip(changed, after, strict=True):
-            whole.copy_(kept)
+        if not same:
+            for whole, after in saved:
+                whole.copy_(after)
     if not same:
         raise RuntimeError("a component does more than torch sees, as the same operations come to other numbers")
+
+
+def _swap(one: Tensor, other: Tensor) -> None:
+    """What is in two memories, without room for a third."""
+    for part, its in zip(torch.split(one, _CHUNK), torch.split(other, _CHUNK), strict=True):
+        kept = part.clone()
+        part.copy_(its)
+        its.copy_(kept)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

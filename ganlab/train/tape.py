@@ -6,7 +6,7 @@ the tensors that stay in place. What is not the same is an obstacle, and is name
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -58,7 +58,8 @@ class Tape(TorchDispatchMode):
     Tensors that operations make are not kept alive; those that were there before are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, saving: bool = False) -> None:
+        """`saving` keeps what is in memories before they are written to; see `saved`."""
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.calls: list[Call] = []
         self.given: list[Tensor] = []
@@ -67,7 +68,8 @@ class Tape(TorchDispatchMode):
         self._refs = WeakTensorKeyDictionary()
         self._made = 0
         self._given_at: dict[int, Tensor] = {}
-        self._written: dict[int, tuple[Tensor, Tensor]] = {}
+        self._saving = saving
+        self._saved: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -75,7 +77,8 @@ class Tape(TorchDispatchMode):
         if self.obstacle is not None or getattr(func, "namespace", "") == "profiler":  # optimizers name their steps
             return func(*args, **kwargs)
         given, named = tree_map_only(Tensor, self.ref, (tuple(args), kwargs))
-        self._save_written(func, args, kwargs)
+        if self._saving and func._schema.is_mutable:
+            self._save(_written_by(func, args, kwargs))
         found = func(*args, **kwargs)
         listed = isinstance(found, list | tuple)
         results = tuple(self._result(each) for each in (found if listed else (found,) if func._schema.returns else ()))
@@ -93,9 +96,9 @@ class Tape(TorchDispatchMode):
             self._given_at.setdefault(_place(tensor), tensor)
         return known
 
-    def changed(self) -> Sequence[tuple[Tensor, Tensor]]:
+    def saved(self) -> Sequence[tuple[Tensor, Tensor]]:
         """The memories that were there before and have been written to, as bytes, and what was in them before."""
-        return list(self._written.values())
+        return list(self._saved.values())
 
     def difference(self, other: Tape) -> str | None:
         """What two tapes of one kind of update have different, in words, or None."""
@@ -122,15 +125,13 @@ class Tape(TorchDispatchMode):
         known: Ref | None = self._refs.get(tensor)  # type: ignore[no-untyped-call]  # torch's
         return known
 
-    def _save_written(self, func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        if not func._schema.is_mutable:
-            return
-        for tensor in _written_by(func, args, kwargs):
+    def _save(self, tensors: Iterable[Tensor]) -> None:
+        for tensor in tensors:
             place = _place(tensor)
-            if place in self._given_at and place not in self._written:
+            if place in self._given_at and place not in self._saved:
                 given = self._given_at[place]
                 whole = torch.empty(0, dtype=torch.uint8, device=given.device).set_(given.untyped_storage())
-                self._written[place] = (whole, whole.clone())
+                self._saved[place] = (whole, whole.clone())
 
 
 def _obstacle(func: Any, args: Sequence[Any]) -> str | None:

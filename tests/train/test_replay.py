@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from ganlab.errors import TrainingFailed
 from ganlab.recipe import digest
 from ganlab.track.folder import RunFolder
-from ganlab.train import prepare as preparing
 from ganlab.train import replay
 from ganlab.train.prepare import prepare
 from ganlab.train.replay import WARM_UP, CpuRecording
@@ -82,12 +81,12 @@ def test_a_replayed_run_has_the_bits_of_one_without(
     assert replays == []
     told: list[str] = []
     loaded = tiny(tmp_path, *SHORT, *overrides, "run.replay=on")
-    assert preparing_said(loaded, tmp_path / "said", told) == ["replay: updates are replayed"]
+    assert said_of(loaded, tmp_path / "said", told) == ["replay: updates are replayed"]
     assert_equal_runs(plain, train_all(loaded, tmp_path / "replayed"))
     assert len(replays) >= (8 if "updates.discriminator_steps=2" in overrides else 10)
 
 
-def preparing_said(loaded: Any, path: Path, told: list[str]) -> list[str]:
+def said_of(loaded: Any, path: Path, told: list[str]) -> list[str]:
     """What is said of replays before a run begins."""
     prepare(loaded, RunFolder.create(path), fresh=True, say=told.append).close()
     return [line for line in told if line.startswith("replay")]
@@ -116,12 +115,12 @@ def test_a_run_may_go_on_with_or_without_replays() -> None:
     ],
 )
 def test_what_is_in_the_way_is_said_to_who_asked(tmp_path: Path, overrides: tuple[str, ...], said: list[str]) -> None:
-    assert preparing_said(tiny(tmp_path, *overrides), tmp_path / "run", []) == said
+    assert said_of(tiny(tmp_path, *overrides), tmp_path / "run", []) == said
 
 
 def test_a_torch_without_the_interpreter_trains_as_usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "available", lambda: False)
-    (line,) = preparing_said(tiny(tmp_path, "run.replay=on"), tmp_path / "run", [])
+    monkeypatch.setattr(replay, "available", lambda: False)
+    (line,) = said_of(tiny(tmp_path, "run.replay=on"), tmp_path / "run", [])
     assert line == f"replay: none, as torch {torch.__version__} has no interpreter"
 
 
@@ -370,7 +369,7 @@ def test_an_error_while_an_update_is_watched_comes_out_and_is_forgotten(replays:
 
 
 def test_a_tape_keeps_nothing_alive_that_operations_make() -> None:
-    tape = Tape()
+    tape = Tape(saving=True)
     given = torch.ones(3)
     with tape:
         made = given * 2
@@ -383,4 +382,4 @@ def test_a_tape_keeps_nothing_alive_that_operations_make() -> None:
     assert [str(call.results) for call in tape.calls] == ["(%0,)", "(%0,)", "(%1,)"]
     assert tape.given == [given] or torch.equal(tape.given[0], given)
     assert repr(tape.ref(after)) == "%1"
-    assert tape.changed() == []
+    assert tape.saved() == []
