@@ -106,10 +106,10 @@ def compare(
 @click.option("--steps", default=20, show_default=True, type=click.IntRange(min=1), help="Steps.")
 @_device
 def parts(case: Case, settings: tuple[str, ...], steps: int, device: str) -> None:
-    """Where the time of a step goes."""
+    """Where the time of a step goes. Steps are not replayed here, as parts of a replay cannot be told apart."""
     from benchmarks.parts import WHOLE
 
-    with Worker(Variant("ganlab", settings), case, device=device) as worker:
+    with Worker(Variant("ganlab", ("run.replay=off", *settings)), case, device=device) as worker:
         said(dict(worker.facts))
         seconds: dict[str, float] = worker.ask("parts", count=steps)
     whole = seconds.pop(WHOLE)
@@ -124,8 +124,9 @@ def parts(case: Case, settings: tuple[str, ...], steps: int, device: str) -> Non
 @_case(Case(32, 16, 16))
 @click.option("--iterations", default=300, show_default=True, type=click.IntRange(min=1), help="Iterations.")
 @click.option("--mlflow/--no-mlflow", default=True, show_default=True, help="Whether the run is sent to MLflow.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the recipe (repeatable).")
 @_device
-def overhead(case: Case, iterations: int, mlflow: bool, device: str) -> None:
+def overhead(case: Case, iterations: int, mlflow: bool, settings: tuple[str, ...], device: str) -> None:
     """What the trainer costs around the arithmetic of a step, in ms and as a part of a step of 100 ms."""
     from ganlab.cli.threads import spin_briefly
 
@@ -133,7 +134,7 @@ def overhead(case: Case, iterations: int, mlflow: bool, device: str) -> None:
 
     from benchmarks.overhead import measure_overhead
 
-    found = measure_overhead(str(PGGAN), case, iterations=iterations, device=device, mlflow=mlflow)
+    found = measure_overhead(str(PGGAN), case, settings, iterations=iterations, device=device, mlflow=mlflow)
     click.echo(f"iteration {found.whole * 1e3:.3f} ms, of which arithmetic {found.arithmetic * 1e3:.3f} ms")
     click.echo(f"around it: {found.around * 1e3:.3f} ms, {found.around / 0.1:.2%} of a step of 100 ms")
 

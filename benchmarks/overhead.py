@@ -1,12 +1,13 @@
 """What the trainer costs around a step: the loop, events, schedule, draws, data, tally, journal, progress and average.
 
-A real training runs for a while with the functions that do the step's arithmetic timed; the rest is overhead.
+A real training runs for a while with the functions that do the step's arithmetic timed; the rest is overhead. Where
+updates are replayed the average and the norms of gradients are part of what is timed: `run.replay=off` tells them apart.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -27,7 +28,7 @@ class Overhead:
 
     whole: float
     arithmetic: float
-    """In the step functions and the optimizers."""
+    """In the step functions and the optimizers, or in replays."""
     iterations: int
 
     @property
@@ -36,11 +37,14 @@ class Overhead:
         return self.whole - self.arithmetic
 
 
-def measure_overhead(recipe: str, case: Case, *, iterations: int, device: str, mlflow: bool) -> Overhead:
+def measure_overhead(
+    recipe: str, case: Case, settings: Sequence[str], *, iterations: int, device: str, mlflow: bool
+) -> Overhead:
     """Train `case` for so many iterations, with reports as often as `recipes/pggan.toml` has them."""
     from ganlab.cli.progress import TrainingProgress
     from ganlab.train import updates as module
     from ganlab.train.loop import train
+    from ganlab.train.replay import CpuRecording
 
     overrides = [
         *case.overrides(),
@@ -48,6 +52,7 @@ def measure_overhead(recipe: str, case: Case, *, iterations: int, device: str, m
         "schedule.tick_images=2000",
         "track.samples_every_ticks=1000000",
         "track.checkpoint_every_ticks=1000000",
+        *settings,
     ]
     watch = _Watch(iterations)
     with trainer_of(recipe, overrides) as trainer, TrainingProgress(4, quiet=True) as progress, ExitStack() as undo:
@@ -56,7 +61,9 @@ def measure_overhead(recipe: str, case: Case, *, iterations: int, device: str, m
         watch.device = trainer.device
         for name in ("discriminator_step", "generator_step", "joint_step"):
             undo.enter_context(mock.patch.object(module, name, watch.timed(getattr(module, name))))
-        trainer._passes = trainer._passes._replace(meanwhile=watch.left_out(trainer._passes.meanwhile))
+        undo.enter_context(mock.patch.object(CpuRecording, "do", watch.timed(CpuRecording.do)))
+        if trainer._passes.meanwhile is not None:
+            trainer._passes = trainer._passes._replace(meanwhile=watch.left_out(trainer._passes.meanwhile))
         for optimizer in trainer.optimizers.values():
             undo.enter_context(mock.patch.object(optimizer, "step", watch.timed(optimizer.step)))
         trainer.listener = progress.show

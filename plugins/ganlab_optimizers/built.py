@@ -77,7 +77,7 @@ class AuthorsAdam(torch.optim.Optimizer):
         done = self._updates_done()
         for group, rate in zip(self.param_groups, self._rates, strict=True):
             rate.fill_(_rate(group, done))
-        if self.state:
+        if self.state and not self._counts_in_step():
             torch._foreach_add_([entry["step"] for entry in self.state.values()], 1.0)
         self.updates = done + 1
 
@@ -90,8 +90,11 @@ class AuthorsAdam(torch.optim.Optimizer):
                 loss = closure()
         if self._rates is not None:
             assert self.updates is not None, "prepare() comes first"
+            counted = self.updates - 1 if self._counts_in_step() else self.updates
             for group, rate in zip(self.param_groups, self._rates, strict=True):
-                self._update(group, self.updates, rate)
+                steps = self._update(group, counted, rate)
+                if steps and self._counts_in_step():
+                    torch._foreach_add_(steps, 1.0)
             return loss
         done = self._updates_done()
         for group in self.param_groups:
@@ -153,6 +156,11 @@ class AuthorsAdam(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self.updates = None
+
+    def _counts_in_step(self) -> bool:
+        """Whether counts, which the host's memory has, are where a recorded step can count on."""
+        assert self._rates is not None
+        return self._rates[0].device.type == "cpu"
 
     def _updates_done(self) -> int:
         """The t of the update before this one."""
