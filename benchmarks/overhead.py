@@ -1,7 +1,7 @@
 """What the trainer costs around a step: the loop, events, schedule, draws, data, tally, journal, progress and average.
 
 A real training runs for a while with the functions that do the step's arithmetic timed; the rest is overhead. Where
-updates are replayed the average and the norms of gradients are part of what is timed: `run.replay=off` tells them apart.
+updates are replayed, the average and the norms of gradients are in what is timed: `run.replay=off` tells them apart.
 """
 
 from __future__ import annotations
