@@ -11,6 +11,8 @@ import torch
 from ganlab.interfaces import Stage
 from ganlab.train.trainer import Trainer
 
+WARM_UP = 3
+"""Iterations in which kernels are chosen and updates are recorded."""
 MOST = 50
 """Iterations that are timed."""
 
@@ -37,7 +39,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def iteration_seconds(trainer: Trainer, stage: Stage, images_shown: int, *, budget_seconds: float) -> float:
-    """The median of some iterations at `stage`, as many as fit, after one or more that warm up.
+    """The median of some iterations at `stage`, as many as fit, after those that warm up; the shortest, if no more fit.
 
     One that by itself takes longer is not repeated. They begin at position `images_shown` of the data, with learning
     rates of 0, so that no weight changes.
@@ -45,11 +47,10 @@ def iteration_seconds(trainer: Trainer, stage: Stage, images_shown: int, *, budg
     still = attrs.evolve(stage, generator_learning_rate=0.0, discriminator_learning_rate=0.0)
     trainer.clear_optimizers()
     taken: list[float] = []
-    warm_up = 3 if trainer.device.type == "cuda" else 1
     began = time.perf_counter()
-    while not taken or (len(taken) < warm_up + MOST and time.perf_counter() - began < budget_seconds):
+    while not taken or (len(taken) < WARM_UP + MOST and time.perf_counter() - began < budget_seconds):
         start = time.perf_counter()
         images_shown = iterate(trainer, still, images_shown)
         wait_for(trainer.device)
         taken.append(time.perf_counter() - start)
-    return statistics.median(taken[warm_up:] or taken[-1:])
+    return statistics.median(taken[WARM_UP:] or [min(taken)])

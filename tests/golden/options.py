@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.train.lanes import Lane
+from ganlab.train.replay import WARM_UP, CpuRecording
 from ganlab.train.step import Outcome, discriminator_step, plain_passes
 from ganlab_layers import wide
 from ganlab_layers.convolution import Convolution
@@ -152,6 +153,28 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return used
 
 
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Losses and gradients as a recording finds them when it is replayed, in training."""
+    used: list[str] = []
+    module = importlib.import_module(f"{__package__}.kinds.f_train_trace")
+
+    def replayed(step: Callable[..., Outcome]) -> Callable[..., Outcome]:
+        def call(*arguments: Any) -> Outcome:
+            recording = CpuRecording()
+            for _ in range(WARM_UP + 2):
+                recording.do(lambda: step(*arguments))
+            assert recording.refused is None
+            again = recording.do(lambda: pytest.fail("done by Python once more"))
+            used.append("replayed")
+            return again
+
+        return call
+
+    for name in ("discriminator_step", "generator_step"):
+        monkeypatch.setattr(module, name, replayed(getattr(module, name)))
+    return used
+
+
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The discriminator's loss, penalty included, as one compiled graph; its gradients come from outside."""
     used: list[str] = []
@@ -193,4 +216,5 @@ EQUAL: Mapping[str, Switch] = {
     "weight-products": weight_products,
     "weight-convolutions": weight_convolutions,
     "lanes": lanes,
+    "replays": replays,
 }

@@ -34,6 +34,7 @@ APPLIES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "weight-products": has_penalty,
     "weight-convolutions": has_penalty,
     "lanes": lambda entry: entry["kind"] == "F_train_trace",
+    "replays": lambda entry: entry["kind"] == "F_train_trace",
 }
 FILES = {name: entry for name, entry in MANIFEST["files"].items() if entry["kind"] in options.NETWORK_KINDS}
 CASES = [(option, name) for option, applies in APPLIES.items() for name, entry in FILES.items() if applies(entry)]
