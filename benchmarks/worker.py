@@ -23,7 +23,7 @@ from benchmarks import subjects  # noqa: E402 - imports torch
 from benchmarks.cases import Case  # noqa: E402 - see above
 from benchmarks.machine import choose_device, facts, matrix_rate, resident_bytes, wait_for  # noqa: E402 - see above
 
-_WARM_UP = 4  # updates on the CPU are replayed from the fourth on
+_WARM_UP = 6  # updates on the CPU are replayed from the sixth on
 
 
 class Worker:

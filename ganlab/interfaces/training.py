@@ -50,9 +50,9 @@ class Optimizer(Protocol):
     """Kind `optimizer`. It has the parameter `learning_rate`, which a schedule may override.
 
     A built one whose steps can be recorded with the gradients (`run.replay`, `run.cuda_graphs`) has two more methods.
-    `capturable()` asks for that, and returns whether it can be had; from then on `prepare()` is called before each `step()` and does all that the host
-    has to, such as writing the present learning rate into a tensor, and `step()` only launches work that is the same
-    each time once every parameter has its state.
+    `capturable()` asks for that, and returns whether it can be had; from then on `prepare()` is called before each
+    `step()` and does all that the host has to, such as writing the present learning rate into a tensor, and `step()`
+    only launches work that is the same each time once every parameter has its state.
 
     One whose settings change as training goes on has a method `settings_at(images_shown)`: what each of its parameter
     groups is given before an update that so many real images were shown before, or None where nothing ever changes.

@@ -95,7 +95,8 @@ def _have_updates_recorded(trainer: Trainer, say: Say) -> None:
         say("cuda graphs: " + ("updates are captured" if why is None else f"none, as {why}"))
     why = hindrance(run, trainer.device)
     if why is None:
-        why = trainer.capture(CpuRecorder(), lambda later: say(f"replay: none, as {later}"), in_part=True)
+        recorder = CpuRecorder(list(trainer.players.modules().values()))
+        why = trainer.capture(recorder, lambda later: say(f"replay: none, as {later}"), in_part=True)
     if run.replay == "on":
         say("replay: " + ("updates are replayed" if why is None else f"none, as {why}"))
 

@@ -84,6 +84,8 @@ class _Builder:
                 value = call.kwargs[argument.name]
             arguments.append(self._argument(value, str(argument.type)))
         node = self._append(schema.name, arguments, len(schema.returns))
+        if node.schema() == "(no schema)":
+            raise RuntimeError(f"{call.operator} cannot be called from a graph with what it is given")
         outputs = list(node.outputs())
         for output, returned in zip(outputs, schema.returns, strict=True):
             output.setType(returned.type)
@@ -109,6 +111,8 @@ class _Builder:
         if isinstance(value, Ref):
             return self._tensor(value)
         if not isinstance(value, list | tuple):
+            if isinstance(value, bool) and kind in ("number", "Tensor"):
+                value = int(value)  # numbers of graphs are no booleans
             return self._constant(float(value) if kind == "float" and isinstance(value, int) else value)
         if value and not _refs(value):
             return self._constant([float(each) for each in value] if "float" in kind else list(value))

@@ -14,12 +14,14 @@ from ganlab.blame import culprit
 from ganlab.interfaces import ImageShape, Stage
 from ganlab.recipe.schema import Recipe
 from ganlab.track.store import reason
+from ganlab.train.capture import obstacle_to_capture
 from ganlab.train.critics import Level
 from ganlab.train.devices import autocast
 from ganlab.train.draws import Draws, Wanted
 from ganlab.train.hollow import Hollow, HollowMode
 from ganlab.train.operations import operations
 from ganlab.train.players import Players, bare_players
+from ganlab.train.ranks import ALONE
 from ganlab.train.replay import hindrance
 from ganlab.train.step import Outcome, discriminator_step, generator_step, joint_step
 
@@ -70,8 +72,8 @@ class Rehearsal:
         beside = 0
         if parts > 1:
             beside = 4 * parameters  # a second set of gradients, in which parts are added up
-        elif hindrance(self.recipe.run, self.device) is None:
-            beside = 8 * parameters  # a discriminator's weights, moments and average while its replay is compared
+        elif hindrance(self.recipe.run, self.device) is None and obstacle_to_capture(self.recipe, ALONE) is None:
+            beside = self._built.alive + 8 * parameters  # what stays, with two moments, while a replay is compared
         return Rehearsed(following.peak + beside, total, parameters)
 
     def _outcomes(self, stage: Stage, faded: bool, minibatch: int) -> Iterator[Outcome]:

@@ -11,7 +11,7 @@ import torch
 from ganlab.interfaces import Stage
 from ganlab.train.trainer import Trainer
 
-WARM_UP = 3
+WARM_UP = 5
 """Iterations in which kernels are chosen and updates are recorded."""
 MOST = 50
 """Iterations that are timed."""

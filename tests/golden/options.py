@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.train.lanes import Lane
-from ganlab.train.replay import WARM_UP, CpuRecording
+from ganlab.train.replay import AS_USUAL, CpuRecording
 from ganlab.train.step import Outcome, discriminator_step, plain_passes
 from ganlab_layers import wide
 from ganlab_layers.convolution import Convolution
@@ -161,7 +161,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def replayed(step: Callable[..., Outcome]) -> Callable[..., Outcome]:
         def call(*arguments: Any) -> Outcome:
             recording = CpuRecording()
-            for _ in range(WARM_UP + 2):
+            for _ in range(AS_USUAL):
                 recording.do(lambda: step(*arguments))
             assert recording.refused is None
             again = recording.do(lambda: pytest.fail("done by Python once more"))
