@@ -52,12 +52,12 @@ class RunTable:
     lanes: Literal["auto", "one", "two"] = parameter(
         "auto",
         help="two: the two halves of a discriminator update at once, each on half of the CPU's threads. "
-        "auto takes two where networks and images are small and updates are not replayed",
+        "auto takes two where networks and images are small and replays are ruled out",
     )
     replay: Literal["auto", "on", "off"] = parameter(
         "auto",
         help="record each update's operations once a level and replay them without Python, to the same bits; on the "
-        "CPU. auto does so where nothing is in the way, on says what is",
+        "CPU. auto does so where nothing is in the way, on also says so",
     )
     micro_batches: int = parameter(
         1, ge=1, le=65536, help="equal parts of each minibatch (of each rank's share) worked out one after the other"
