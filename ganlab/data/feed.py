@@ -164,11 +164,15 @@ class Feed:
 
     def ready(self, span: Span) -> bool:
         """Whether `images(span)` would return at once, without an error."""
-        level = self._levels.get(span.resolution)
-        if level is not None and level.has(self.indices(span)):
+        if self.kept(span):
             return True
         work = self._pending.get(span)
         return work is not None and all(part.done() and part.exception() is None for part in work.parts)
+
+    def kept(self, span: Span) -> bool:
+        """Whether all its images are in memory to stay."""
+        level = self._levels.get(span.resolution)
+        return level is not None and (level.missing == 0 or level.has(self.indices(span)))
 
     def complete(self, resolution: int) -> bool:
         """Whether all images of this level are in memory."""

@@ -54,12 +54,22 @@ class Recorder(Protocol):
 class Captures:
     """The recorded updates of the present level. Where one cannot be recorded, all are done as usual from then on."""
 
-    def __init__(self, recorder: Recorder, optimizers: Mapping[str, Capturable], tell: Callable[[str], None]) -> None:
-        """`optimizers` by player, where their steps are part of what is recorded; `tell` is told what cannot be."""
+    def __init__(
+        self,
+        recorder: Recorder,
+        optimizers: Mapping[str, Capturable],
+        tell: Callable[[str], None],
+        meanwhile: Callable[[], None],
+    ) -> None:
+        """`optimizers` by player, where their steps are part of what is recorded; `tell` is told what cannot be.
+
+        `meanwhile` is called just before the work: a replay takes no Python, which others may then have.
+        """
         self.with_optimizers = bool(optimizers)
         self._recorder = recorder
         self._optimizers = optimizers
         self._tell = tell
+        self._meanwhile = meanwhile
         self._setting: Hashable = None
         self._updates: dict[tuple[str, ...], _Update] = {}
         self._refused = False
@@ -82,11 +92,13 @@ class Captures:
             for player in players:
                 self._optimizers[player].prepare()
         if self._refused:
+            self._meanwhile()
             return work(inputs)
         update = self._updates.get(players)
         if update is None:
             update = self._updates[players] = _Update(inputs, self._recorder.begin())
         update.take(inputs)
+        self._meanwhile()
         found = update.recording.do(lambda: work(update.inputs))
         if update.recording.refused is not None:
             self._refused = True
@@ -127,11 +139,11 @@ class _Update:
         labels = None if like.labels is None else torch.empty_like(like.labels)
         self.inputs = Part(torch.empty_like(like.reals), labels, like.draws.each(torch.empty_like))
         self.recording = recording
+        self._own = _tensors(self.inputs)
 
     def take(self, inputs: Part) -> None:
         """Copy the inputs to where the recording reads them."""
-        for own, given in zip(_tensors(self.inputs), _tensors(inputs), strict=True):
-            own.copy_(given)
+        torch._foreach_copy_(self._own, _tensors(inputs))
 
 
 def _tensors(part: Part) -> list[Tensor]:

@@ -19,26 +19,26 @@ HORIZON = 8
 """Steps that are foreseen."""
 
 
-class _Step(NamedTuple):
-    """A discriminator update to come."""
+class Step(NamedTuple):
+    """A discriminator update."""
 
     span: Span
     """Its whole minibatch."""
+    fade: float
     since_look: int
     """Discriminator updates between the last look-up of the stage and this one."""
 
 
 class Foresight:
-    """Knows the spans that follow; a run looks its stage up anew every `updates_per_look` discriminator updates."""
+    """Knows the steps that follow; a run looks its stage up anew every `updates_per_look` discriminator updates."""
 
     def __init__(self, schedule: BuiltSchedule, *, total_images: int, updates_per_look: int) -> None:
         self._schedule = schedule
         self._total = total_images
         self._updates_per_look = updates_per_look
         self._stage: Stage | None = None
-        self._since_look = 0
-        self._coming: deque[_Step] = deque()
-        self._spans: deque[Span] = deque()
+        self._now: Step | None = None
+        self._coming: deque[Step] = deque()
         resolutions = list(dict.fromkeys(stage.resolution for stage in stages_of(schedule, total_images)))
         self._following = dict(pairwise(resolutions))
 
@@ -46,33 +46,28 @@ class Foresight:
         """The resolution that comes after this one in the run, None after the last."""
         return self._following.get(resolution)
 
-    def after(self, span: Span, stage: Stage) -> Sequence[Span]:
-        """The whole minibatches of the steps after that of `span` and its `stage`, soonest first.
-
-        To be called once for each step.
-        """
-        looked = stage is not self._stage or self._since_look + 1 >= self._updates_per_look
+    def passed(self, span: Span, stage: Stage) -> None:
+        """The step of `span` and its `stage` is being done. To be called once for each step."""
+        since_look = 0 if self._now is None else self._now.since_look + 1
+        if stage is not self._stage or since_look >= self._updates_per_look:
+            since_look = 0
         self._stage = stage
-        self._since_look = 0 if looked else self._since_look + 1
-        step = _Step(span, self._since_look)
-        if not self._coming or self._coming.popleft() != step:
+        self._now = Step(span, stage.fade, since_look)
+        if self._coming and self._coming.popleft() != self._now:
             self._coming.clear()
-            self._spans.clear()
-        else:
-            self._spans.popleft()
-        self._extend(step)
-        return self._spans
 
-    def _extend(self, step: _Step) -> None:
-        last = self._coming[-1] if self._coming else step
+    def coming(self) -> Sequence[Step]:
+        """The next `HORIZON` steps after the one that was last said to be done, soonest first."""
+        assert self._now is not None, "only what follows a step is known"
+        last = self._coming[-1] if self._coming else self._now
         while len(self._coming) < HORIZON:
-            resolution, start, minibatch = last.span.resolution, last.span.stop, last.span.stop - last.span.start
-            since_look = last.since_look + 1
+            minibatch, fade = last.span.stop - last.span.start, last.fade
+            resolution, start, since_look = last.span.resolution, last.span.stop, last.since_look + 1
             if since_look >= self._updates_per_look:
                 if start >= self._total:
-                    return
+                    break
                 stage = self._schedule.at(start)
-                resolution, minibatch, since_look = stage.resolution, stage.minibatch, 0
-            last = _Step(Span(resolution, start, start + minibatch), since_look)
+                resolution, minibatch, fade, since_look = stage.resolution, stage.minibatch, stage.fade, 0
+            last = Step(Span(resolution, start, start + minibatch), fade, since_look)
             self._coming.append(last)
-            self._spans.append(last.span)
+        return self._coming

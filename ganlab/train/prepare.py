@@ -20,6 +20,7 @@ from ganlab.train.classes import label_names
 from ganlab.train.devices import choose_device, choose_precision, has_instructions, prepare_arithmetic
 from ganlab.train.division import Division, check_divisible
 from ganlab.train.domains import domains_of
+from ganlab.train.feeds import open_feeds
 from ganlab.train.graphs import CudaRecorder
 from ganlab.train.measure import planned_metrics, refuse_other_definitions, try_metrics
 from ganlab.train.memory import largest_stages, level_memory, refuse_what_cannot_fit
@@ -27,7 +28,6 @@ from ganlab.train.players import build_players
 from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.rehearsal import obstacle
 from ganlab.train.replay import CpuRecorder, hindrance
-from ganlab.train.supply import open_feeds
 from ganlab.train.trainer import Trainer
 
 Say = Callable[[str], None]

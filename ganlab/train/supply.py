@@ -7,6 +7,7 @@ only how long a step waits for it: not at all, if possible.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,24 +20,24 @@ from ganlab.data.feed import Feed, Span
 from ganlab.data.levels import DecodedLevel, level_bytes
 from ganlab.data.reals import MIRRORED, network_reals
 from ganlab.errors import GanlabError
-from ganlab.randomness import derived_seed
-from ganlab.train.domains import domains_of
 from ganlab.train.draws import on_device
-from ganlab.train.foresight import Foresight
+from ganlab.train.foresight import Foresight, Step
 from ganlab.train.memory import free_bytes, largest_stages
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
+    from ganlab.interfaces import BuiltSchedule, ImageShape, Stage
     from ganlab.recipe.schema import Recipe
 
     RowsOf = Callable[[int], npt.NDArray[np.int64]]
 
-HOST_SHARE = 0.5
-"""`cache = "auto"` takes at most this part of the memory that is free on the host at the start,"""
 DEVICE_SHARE = 0.125
-"""and keeps a level on the device if it takes at most this part of what is free there when the level begins."""
+"""`cache = "auto"` keeps a level on the device if it takes at most this part of what is free when the level begins."""
+MADE_AT_ONCE = 2**17
+"""So many numbers of minibatches that follow each other are worked out at once: for few the calls take longest."""
+WHOLE_LINES = 16
+"""Numbers after which another line of the processor's memory begins, as it does for a tensor by itself."""
 
 
 class Reals(NamedTuple):
@@ -54,28 +55,6 @@ class _Arrived(NamedTuple):
     images: Tensor
     flips: Tensor | None
     labels: Tensor | None
-
-
-def open_feeds(recipe: Recipe, source: ImageSet, device: torch.device) -> list[Feed]:
-    """The feed of every domain that is shown side by side; of the set itself where it has none."""
-    domains = domains_of(source)
-    return [open_feed(recipe, domain, device, number, len(domains)) for number, domain in enumerate(domains)]
-
-
-def open_feed(recipe: Recipe, source: ImageSet, device: torch.device, number: int = 0, count: int = 1) -> Feed:
-    """The feed that a recipe asks for; of the domain with this number, of so many that share the memory."""
-    data = recipe.data
-    cache_bytes = 0 if data.cache == "none" else int(data.cache_gigabytes * 1e9)
-    free = free_bytes(torch.device("cpu"))
-    if data.cache == "auto" and free is not None:
-        cache_bytes = min(cache_bytes, int(free * HOST_SHARE))
-    return Feed(
-        source,
-        seed=recipe.run.seed if number == 0 else derived_seed(recipe.run.seed, f"domain/{number}"),
-        workers=data.workers,
-        cache_bytes=cache_bytes // count,
-        pinned=device.type == "cuda",
-    )
 
 
 class Supply:
@@ -100,12 +79,12 @@ class Supply:
         self._rows: dict[int, tuple[int, ...] | None] = {}
         self._last_rows: npt.NDArray[np.int64] | None = None
         self._fade = torch.ones((), device=device)
-        self._stage: Stage | None = None
         self._level: DecodedLevel | None = None
         self._level_resolution: int | None = None
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call] # torch's
         self._ahead: tuple[Span, _Arrived] | None = None
-        self._unprepared: tuple[Span, Stage] | None = None
+        self._unprepared: int | None = None
+        self._made: deque[tuple[Span, float, Reals]] = deque()
         if self._data.cache == "device":
             self._check_device_cache(max(stage.resolution for stage in largest_stages(schedule, recipe.run.images)))
 
@@ -119,17 +98,14 @@ class Supply:
         if rows is not self._last_rows or stage.minibatch not in self._rows:
             self._last_rows = rows
             self._rows[stage.minibatch] = None if rows is None else tuple(rows.tolist())
+            self._made.clear()
         whole = Span(stage.resolution, images_shown, images_shown + stage.minibatch)
-        arrived = self._take(whole if rows is None else whole._replace(rows=self._rows[stage.minibatch]))
-        self._unprepared = whole, stage
+        self._foresight.passed(whole, stage)
+        reals = self._made_before(whole, stage.fade) or self._make(whole, stage)
+        self._unprepared = stage.resolution
         if self._stream is not None:
             self.look_ahead()
-        if stage is not self._stage:
-            self._stage = stage
-            self._fade.fill_(stage.fade)
-        fade = None if stage.fade >= 1 else self._fade
-        images = network_reals(arrived.images, mirror=arrived.flips, fade=fade, blend=self._data.blend)
-        return Reals(images, arrived.labels)
+        return reals
 
     def look_ahead(self) -> None:
         """Have what follows the last minibatch decoded, by threads that take turns with Python here.
@@ -138,10 +114,53 @@ class Supply:
         GPU, which the host is ahead of, it has been done already.
         """
         if self._unprepared is not None:
-            (whole, stage), self._unprepared = self._unprepared, None
-            self._look_ahead(stage.resolution, self._own(self._foresight.after(whole, stage)))
+            resolution, self._unprepared = self._unprepared, None
+            if self._stream is not None or not self._all_decoded(resolution):
+                self._look_ahead(resolution, self._own([step.span for step in self._foresight.coming()]))
 
     # -- the present minibatch -----------------------------------------------------------------------------------------
+
+    def _made_before(self, whole: Span, fade: float) -> Reals | None:
+        """The minibatch, if it was worked out with one before it."""
+        if self._made:
+            span, its_fade, reals = self._made.popleft()
+            if span == whole and its_fade == fade:
+                return reals
+            self._made.clear()
+        return None
+
+    def _make(self, whole: Span, stage: Stage) -> Reals:
+        """The minibatch as network values, and those after it that can be worked out with it."""
+        rows, size = self._rows[stage.minibatch], stage.minibatch
+        steps = [] if rows is not None else self._of_a_kind(whole, stage)
+        arrived = self._take(whole._replace(stop=steps[-1].span.stop) if steps else whole._replace(rows=rows))
+        fade = None
+        if stage.fade < 1:
+            fade = self._fade.fill_(stage.fade)
+            if steps:
+                fade = torch.tensor([stage.fade, *(step.fade for step in steps)], device=self._device)
+                fade = fade.repeat_interleave(size)
+        images = network_reals(arrived.images, mirror=arrived.flips, fade=fade, blend=self._data.blend)
+        if not steps:
+            return Reals(images, arrived.labels)
+        parts = [slice(start, start + size) for start in range(0, len(images), size)]
+        each = [Reals(images[part], None if arrived.labels is None else arrived.labels[part]) for part in parts]
+        self._made.extend((step.span, step.fade, reals) for step, reals in zip(steps, each[1:], strict=True))
+        return each[0]
+
+    def _of_a_kind(self, whole: Span, stage: Stage) -> list[Step]:
+        """The steps right after this one that differ in nothing but their images, which are in memory, and fade."""
+        numbers = self._feed.source.channels * stage.resolution**2 * stage.minibatch
+        if self._stream is not None or numbers % WHOLE_LINES or not self._feed.kept(whole):
+            return []
+        found: list[Step] = []
+        for step in self._foresight.coming():
+            alike = step.span.resolution == stage.resolution and step.span.size == stage.minibatch
+            alike = alike and (step.fade < 1) == (stage.fade < 1)
+            if not alike or (2 + len(found)) * numbers > MADE_AT_ONCE or not self._feed.kept(step.span):
+                break
+            found.append(step)
+        return found
 
     def _take(self, span: Span) -> _Arrived:
         """The span, on the device and safe to use on its current stream."""
@@ -195,6 +214,11 @@ class Supply:
             if span.size in self._rows:
                 known.append(span._replace(rows=self._rows[span.size]))
         return known
+
+    def _all_decoded(self, resolution: int) -> bool:
+        """Whether this level and the next one are in memory."""
+        following = self._foresight.following_resolution(resolution)
+        return self._feed.complete(resolution) and (following is None or self._feed.complete(following))
 
     def _look_ahead(self, resolution: int, coming: Sequence[Span]) -> None:
         """Have what follows decoded, and the very next minibatch sent, if that needs no waiting."""

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from ganlab.data.feed import Feed
 from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
-from ganlab.randomness import Streams
 from ganlab.recipe.schema import Recipe
+from ganlab.train.ahead import RunDraws
 from ganlab.train.average import Average
 from ganlab.train.capture import Capturable, Captures, Recorder, obstacle_to_capture, obstacle_to_whole
 from ganlab.train.critics import Autocast, Level
 from ganlab.train.devices import autocast
 from ganlab.train.division import Division
-from ganlab.train.draws import Draws, draw_pairs, on_device
 from ganlab.train.gradients import Part, WholeMinibatch
 from ganlab.train.lanes import LITTLE, Lane, pass_operations, suits
 from ganlab.train.players import Players
@@ -79,7 +78,7 @@ class Updates:
     _passes: Passes = attrs.field(init=False)
     _average: Average = attrs.field(init=False)
     _captures: Captures | None = attrs.field(init=False, default=None)
-    _streams: Streams = attrs.field(init=False)
+    _draws: RunDraws = attrs.field(init=False)
     _lane: Lane | None = attrs.field(init=False, default=None)
     _lanes_pay: dict[tuple[int, int], bool] = attrs.field(init=False, factory=dict)
     """By resolution and minibatch."""
@@ -100,7 +99,8 @@ class Updates:
         self.supply = supplies[0] if len(supplies) == 1 else SideBySide(supplies)
         if self.sharing.divides:
             self.supply.rows_of = self.sharing.rows_of
-        self._streams = Streams(self.recipe.run.seed)
+        shown, label_size = self.feed.source, self.images.label_size  # not all that the data set stands for
+        self._draws = RunDraws(self.recipe.run.seed, self.players, self.sharing, shown, label_size, self.device)
         self._fade = torch.ones((), device=self.device)
         self._shown = torch.zeros((), dtype=torch.int64, device=self.device)
         self._autocast = autocast(self.device, self.recipe.run.precision)
@@ -142,7 +142,7 @@ class Updates:
                 beyond, able = "the optimizer does not offer it", {}
         if beyond is not None and not in_part:
             return beyond
-        self._captures = Captures(recorder, able, tell)
+        self._captures = Captures(recorder, able, tell, self.supply.look_ahead)
         self._passes = self._passes._replace(meanwhile=None)
         return None
 
@@ -157,7 +157,7 @@ class Updates:
         self.enter(stage, images_shown)
         reals, labels = self._next_reals(stage, images_shown)
         self._before_update("discriminator")
-        share = Part(reals, labels, self._draws("discriminator", stage, images_shown))
+        share = Part(reals, labels, self._draws.of("discriminator", stage, images_shown))
         level, scale = self._level(stage), self._loss_scale("discriminator")
 
         def step(part: Part) -> tuple[Outcome]:
@@ -172,9 +172,9 @@ class Updates:
         """One generator update against the discriminator as it now is."""
         self.enter(stage, images_shown)
         self._before_update("generator")
-        draws = self._draws("generator", stage, images_shown)
+        draws = self._draws.of("generator", stage, images_shown)
         assert self._reals is not None, "a discriminator update comes first"
-        share = Part(self._reals, self._random_labels(stage, images_shown), draws)
+        share = Part(self._reals, self._draws.labels(stage, images_shown), draws)
         level, scale = self._level(stage), self._loss_scale("generator")
 
         def step(part: Part) -> tuple[Outcome]:
@@ -189,7 +189,7 @@ class Updates:
         reals, labels = self._next_reals(stage, images_shown)
         self._before_update("discriminator")
         self._before_update("generator")
-        share = Part(reals, labels, self._draws("discriminator", stage, images_shown))
+        share = Part(reals, labels, self._draws.of("discriminator", stage, images_shown))
         level, scales = self._level(stage), (self._loss_scale("discriminator"), self._loss_scale("generator"))
 
         def step(part: Part) -> tuple[Outcome, Outcome]:
@@ -244,36 +244,13 @@ class Updates:
         with self.sharing.whole_seen():
             if not self.players.plain:
                 labels = None if labels is None else self.sharing.whole(labels)
-                draws = self._draws("discriminator", stage, 0, whole=True)
+                draws = self._draws.of_whole("discriminator", stage, 0)
                 play = self._passes.generate(
                     self.players, whole, labels, draws, self._level(stage), self._autocast, False
                 )
                 shown = {name: match.reals for name, match in play.matches.items()}
             for pair in pairs:
                 pair.discriminator.start_from(shown[pair.name])
-
-    def _random_labels(self, stage: Stage, images_shown: int) -> Tensor | None:
-        if not self.images.label_size:
-            return None
-        draws = self._streams.at("generator/labels", images_shown)
-        shown = self.feed.source  # of what is trained on, which need not be all that the data set stands for
-        indices = draws.integers(0, shown.count, stage.minibatch)
-        if self.sharing.rows is not None:
-            indices = indices[self.sharing.rows]
-        return on_device(torch.from_numpy(shown.labels(indices)), self.device)
-
-    def _draws(self, purpose: str, stage: Stage, images_shown: int, *, whole: bool = False) -> Draws:
-        return draw_pairs(
-            self._streams,
-            purpose,
-            images_shown,
-            minibatch=stage.minibatch,
-            latent_size=self.players.generator.latent_size,
-            chances=self.players.system.chances,
-            wanted={pair.name: pair.wanted(stage.resolution) for pair in self.players.pairs},
-            device=self.device,
-            rows=None if whole else self.sharing.rows,
-        )
 
     def _loss_scale(self, player: str) -> Tensor | None:
         return self.scaling[player].scale if player in self.scaling else None
@@ -291,7 +268,6 @@ class Updates:
         if self._captures is None:
             outcomes = self.whole.outcomes(players, step, share)
         else:
-            self.supply.look_ahead()  # a replay takes no Python, which others may then have
             if self._captures.with_optimizers:
                 reports = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
                 for player, report in zip(players, reports, strict=True):

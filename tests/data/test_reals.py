@@ -41,6 +41,19 @@ def test_a_full_weight_changes_nothing_and_a_zero_weight_shows_the_coarser_level
     assert (coarse - plain).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("blend", ["float", "bytes"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_samples_of_different_weights_are_what_each_is_by_itself(blend: str, channels_last: bool) -> None:
+    images = some_images()
+    if channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    weights = torch.tensor([0.0, 0.1, 0.3, 0.5, 0.7, 1.0])
+    together = network_reals(images, fade=weights, blend=blend)  # type: ignore[arg-type] # a parameter of the test
+    for number, weight in enumerate(weights):
+        alone = network_reals(images[number : number + 1], fade=weight, blend=blend)  # type: ignore[arg-type] # as above
+        assert torch.equal(together[number : number + 1], alone)
+
+
 def test_without_blending_the_weight_is_ignored() -> None:
     images = some_images()
     assert torch.equal(network_reals(images, fade=torch.tensor(0.3), blend="none"), network_reals(images))

@@ -17,13 +17,16 @@ import torch
 from ganlab.data.feed import Feed, Span
 from ganlab.data.levels import DecodedLevel
 from ganlab.data.pack import pack
+from ganlab.data.reals import network_reals
 from ganlab.data.shards import ShardSet
 from ganlab.errors import GanlabError
 from ganlab.interfaces import ImageSet, ImageShape, Stage
 from ganlab.recipe import Recipe
+from ganlab.train import supply
 from ganlab.train.events import Cadence, Position, UpdateDiscriminator, UpdateTogether, events
+from ganlab.train.feeds import open_feed
 from ganlab.train.foresight import HORIZON, Foresight
-from ganlab.train.supply import Reals, Supply, open_feed
+from ganlab.train.supply import Reals, Supply
 from tests.commands import ganlab
 
 from .tiny import tiny, write_recipe
@@ -137,6 +140,43 @@ def test_where_images_are_kept_changes_no_bit(tmp_path: Path, packed: ShardSet, 
             assert_equal_reals(one, other)
 
 
+@pytest.mark.parametrize("blend", ["float", "bytes", "none"])
+def test_minibatches_that_are_worked_out_together_are_the_same_bits(
+    tmp_path: Path, packed: ShardSet, blend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tmp_path, f"data.blend={blend}", "run.images=900", "schedule.settings_interval_steps=2")
+    calls = []
+    for limit in (supply.MADE_AT_ONCE, 0):
+        monkeypatch.setattr(supply, "MADE_AT_ONCE", limit)
+        sizes: list[int] = []
+        monkeypatch.setattr(supply, "network_reals", noting(sizes))
+        calls.append((list(Parts(recipe, packed).reals()), sizes))
+    (together, few), (alone, many) = calls
+    assert len(many) == len(alone)
+    assert len(few) < len(many) / 2
+    assert len({reals.images.data_ptr() % 64 for reals in together}) == 1
+    for some, other in zip(together, alone, strict=True):
+        assert_equal_reals(some, other)
+        assert some.images.is_contiguous(memory_format=torch.channels_last)
+
+
+def noting(sizes: list[int]) -> Any:
+    def reals(images: torch.Tensor, **options: Any) -> torch.Tensor:
+        sizes.append(len(images))
+        return network_reals(images, **options)
+
+    return reals
+
+
+def test_another_fade_than_was_foreseen_is_the_one_that_is_used(tmp_path: Path, packed: ShardSet) -> None:
+    """As after a change of the schedule from outside: what was worked out before is not handed out."""
+    parts, others = Parts(recipe_of(tmp_path), packed), Parts(recipe_of(tmp_path, "data.cache=none"), packed)
+    with parts.feed, others.feed:
+        for number, (stage, images_shown) in enumerate(parts.steps()):
+            seen = attrs.evolve(stage, fade=0.25) if number % 3 == 2 else stage
+            assert_equal_reals(parts.supply.next(seen, images_shown), others.supply.next(seen, images_shown))
+
+
 def test_reals_are_laid_out_as_the_networks_want_them(tmp_path: Path, packed: ShardSet) -> None:
     for reals in Parts(recipe_of(tmp_path), packed).reals():
         assert reals.images.is_contiguous(memory_format=torch.channels_last)
@@ -164,7 +204,10 @@ def test_what_follows_is_foreseen_across_every_change(tmp_path: Path, updates: t
     spans = [Span(stage.resolution, start, start + stage.minibatch) for stage, start in steps]
     foresight = foresight_of(parts)
     for number, (stage, _) in enumerate(steps):
-        assert list(foresight.after(spans[number], stage)) == spans[number + 1 :][:HORIZON]
+        foresight.passed(spans[number], stage)
+        if number % 3 != 1:  # asked or not, it keeps count
+            following = [(span, it.fade) for span, (it, _) in zip(spans, steps, strict=True)][number + 1 :][:HORIZON]
+            assert [(step.span, step.fade) for step in foresight.coming()] == following
     assert [foresight.following_resolution(resolution) for resolution in (4, 8, 16)] == [8, 16, None]
     parts.feed.close()
 
@@ -180,7 +223,8 @@ def test_after_resuming_between_two_looks_it_is_foreseen_again_from_the_next_one
     spans = [Span(stage.resolution, start, start + stage.minibatch) for stage, start in steps]
     foresight = foresight_of(parts)
     for number, (stage, _) in enumerate(steps):
-        foreseen = list(foresight.after(spans[number], stage))
+        foresight.passed(spans[number], stage)
+        foreseen = [step.span for step in foresight.coming()]
         assert number == 0 or foreseen == spans[number + 1 :][:HORIZON]
     parts.feed.close()
 
@@ -253,7 +297,7 @@ def test_threads_end_with_the_feed(tmp_path: Path) -> None:
 
 
 def test_auto_leaves_others_their_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganlab.train.supply.free_bytes", lambda device: 10**6)
+    monkeypatch.setattr("ganlab.train.feeds.free_bytes", lambda device: 10**6)
     for cache, allowed in [("auto", 500_000), ("memory", 10**9), ("none", 0)]:
         recipe = recipe_of(tmp_path, f"data.cache={cache}", "data.cache_gigabytes=1")
         with open_feed(recipe, SlowSet(3), CPU) as feed:
