@@ -136,10 +136,11 @@ class Supply:
         arrived = self._take(whole._replace(stop=steps[-1].span.stop) if steps else whole._replace(rows=rows))
         fade = None
         if stage.fade < 1:
-            fade = self._fade.fill_(stage.fade)
             if steps:
-                fade = torch.tensor([stage.fade, *(step.fade for step in steps)], device=self._device)
-                fade = fade.repeat_interleave(size)
+                fades = torch.tensor([stage.fade, *(step.fade for step in steps)], device=self._device)
+                fade = fades.repeat_interleave(size)
+            else:
+                fade = self._fade.fill_(stage.fade)
         images = network_reals(arrived.images, mirror=arrived.flips, fade=fade, blend=self._data.blend)
         if not steps:
             return Reals(images, arrived.labels)

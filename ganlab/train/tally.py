@@ -24,8 +24,7 @@ class Tally:
         """Add one pass's report; entries named `loss/...` are watched for NaN and infinity."""
         known = [name for name in report if name in self.sums]
         if known:
-            values = [value.detach() if value.requires_grad else value for value in map(report.__getitem__, known)]
-            torch._foreach_add_([self.sums[name] for name in known], values)
+            torch._foreach_add_([self.sums[name] for name in known], [report[name].detach() for name in known])
         for name, value in report.items():
             if name not in self.sums:
                 self.sums[name] = value.detach().float().clone()
