@@ -45,7 +45,9 @@ class Measured:
     """Operations a second of a matrix product in the same type, one for each round; empty if not asked for."""
     peak_bytes: int
     operations: int | None
-    """Of a step; None for a variant that does not count them."""
+    """Of a step, as its convolutions are defined; None for a variant that does not count them."""
+    done: int | None
+    """Of a step, as the algorithms in use do them."""
 
     @property
     def median_seconds(self) -> float:
@@ -57,7 +59,7 @@ class Measured:
         return Spread.of([theirs / mine for mine, theirs in zip(self.seconds, other.seconds, strict=True)])
 
     def matrix_fraction(self) -> Spread | None:
-        """Arithmetic rate over the matrix product's, round by round."""
+        """Arithmetic rate over the matrix product's, round by round; over 1 where algorithms do fewer operations."""
         if not self.operations or not self.matrix_rates:
             return None
         pairs = zip(self.seconds, self.matrix_rates, strict=True)
@@ -89,8 +91,11 @@ def measure(
         for worker in workers:
             it = worker.variant
             peak = worker.ask("memory")
-            counted = worker.ask("operations") if count_operations and not it.yardstick else None
-            measured.append(Measured(it.name, it.dtype, seconds[it.name], rates[it.dtype], peak, counted))
+            counted = [
+                worker.ask("operations", as_defined=defined) if count_operations and not it.yardstick else None
+                for defined in (True, False)
+            ]
+            measured.append(Measured(it.name, it.dtype, seconds[it.name], rates[it.dtype], peak, *counted))
         return measured, dict(workers[0].facts)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -69,12 +70,28 @@ def yardstick_subject(case: Case, device: torch.device, *, halve_first: bool) ->
     return made
 
 
-def operations_of(trainer: Any, stage: Any) -> int:
-    """Floating-point operations of one iteration of the algorithm in use. Needs this version of ganlab."""
+def operations_of(trainer: Any, stage: Any, *, as_defined: bool) -> int:
+    """Floating-point operations of one iteration. Needs this version of ganlab.
+
+    Of the algorithms in use, or `as_defined`: a multiply-add for each tap of a kernel and pixel of a result.
+    """
     from ganlab.train.rehearsal import Rehearsal
 
-    rehearsal = Rehearsal(trainer.recipe, trainer.images, trainer.device)
-    return rehearsal.step(stage, faded=stage.fade < 1).operations
+    with _algorithms_by_definition() if as_defined else contextlib.nullcontext():
+        rehearsal = Rehearsal(trainer.recipe, trainer.images, trainer.device)
+        return rehearsal.step(stage, faded=stage.fade < 1).operations
+
+
+@contextlib.contextmanager
+def _algorithms_by_definition() -> Iterator[None]:
+    from ganlab_layers import winograd
+    from ganlab_layers.convolution import Convolution
+
+    with (
+        patch.object(winograd, "suits", return_value=False),
+        patch.object(Convolution, "sums_pixels", return_value=False),
+    ):
+        yield
 
 
 def _keep_on_device(trainer: Any, stage: Any) -> None:

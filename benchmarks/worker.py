@@ -62,9 +62,9 @@ class Worker:
             seconds.append(time.perf_counter() - start)
         return seconds
 
-    def operations(self) -> int:
-        """Floating-point operations of one step."""
-        return subjects.operations_of(self.subject.trainer, self.subject.stage)
+    def operations(self, as_defined: bool) -> int:
+        """Floating-point operations of one step, as convolutions are defined or as they are worked out."""
+        return subjects.operations_of(self.subject.trainer, self.subject.stage, as_defined=as_defined)
 
     def parts(self, count: int) -> dict[str, float]:
         """Seconds of each part of a step, the median of `count`."""

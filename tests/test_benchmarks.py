@@ -97,6 +97,7 @@ def test_the_table(tmp_path: Path) -> None:
         assert row["case"] == "8@16x4"
         assert row["seconds_per_step"] > 0
         assert row["operations_per_second"] == pytest.approx(row["operations_per_step"] / row["seconds_per_step"])
+        assert 0 < row["operations_done_per_step"] <= row["operations_per_step"]
         assert 0 < row["fraction_of_matrix_rate"] < 1.5
     assert rows[0]["speed_up"] == 1
     assert rows[3]["operations_per_step"] < rows[1]["operations_per_step"] == rows[0]["operations_per_step"]

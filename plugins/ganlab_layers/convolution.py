@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from ganlab_layers.resampling import downscale, upscale
-from ganlab_layers.weighted import HE_GAIN, WeightedLayer, full_precision
-from ganlab_layers.wide import convolve, convolve_transposed
+from ganlab_layers.weighted import HE_GAIN, WeightedLayer, computing_dtype, full_precision
+from ganlab_layers.wide import RATHER_WIDE, WIDE, convolve, convolve_transposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,9 @@ class Convolution(WeightedLayer):
     """`[N, in, H, W]` -> `[N, out, H', W']`, cross-correlation with a stored `[out, in, k, k]` weight.
 
     `padding` is "same" (zeros, k // 2), "valid" (none) or "full" (k - 1). `resample` "up" doubles the input first,
-    "down" halves the result before bias and activation. `fused` computes the same function with one strided convolution
-    of a (k + 1)-sized kernel, 2.25 times less work for k = 3. Other keywords are `WeightedLayer`'s.
+    "down" halves the result before bias and activation. `fused` computes the same function with one strided
+    convolution: by a (k + 1)-sized kernel, 2.25 times less work for k = 3; or in wide layers by the kernel as it is,
+    with sums of 2x2 pixels before (down) or after it (up), 4 times less. Other keywords are `WeightedLayer`'s.
     """
 
     own_derivatives = True
@@ -64,11 +65,21 @@ class Convolution(WeightedLayer):
             self.register_buffer("spreading", plane.flip(0) if resample == "up" else plane, persistent=False)
 
     def used_weight(self) -> Tensor:
-        """Scaled and, where resampling is fused, spread to the larger kernel."""
+        """Scaled and, where resampling is fused, turned round for an upscaling one, and spread to the larger kernel."""
         weight = super().used_weight()
         if not self.fused:
             return weight
-        return spread(weight.transpose(0, 1) if self.resample == "up" else weight, self.spreading)
+        if self.resample == "up":
+            weight = weight.transpose(0, 1)
+        if not self.sums_pixels():
+            return spread(weight, self.spreading)
+        return weight.flip(2, 3) if self.resample == "up" else weight
+
+    def sums_pixels(self) -> bool:
+        """Whether sums of pixels cost less than a larger kernel, here and now."""
+        enough = RATHER_WIDE if computing_dtype(self.weight) == torch.float32 else WIDE
+        on_cpu = self.weight.device.type == "cpu"  # on GPUs it was not measured
+        return on_cpu and min(self.in_channels, self.out_channels) >= enough and self.padding > 0
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Modules are moved and laid out by this; a transposed convolution wants its weight the other way round."""
@@ -91,13 +102,21 @@ class Convolution(WeightedLayer):
         return self.finish(x, in_place=not self.normalize_first)
 
     def _up(self, x: Tensor, weight: Tensor) -> Tensor:
+        bias = self.current_bias()
+        if self.fused and weight.shape[2] > self.weight.shape[2]:
+            return convolve_transposed(x, weight, bias, stride=2, padding=self.padding)
         if self.fused:
-            return convolve_transposed(x, weight, self.current_bias(), stride=2, padding=self.padding)
-        return convolve(upscale(x), weight, self.current_bias(), padding=self.padding)
+            bias = None if bias is None else bias / 4  # of which each sum has four
+            between = convolve_transposed(x, weight, bias, stride=2, padding=self.padding - 1)
+            return F.avg_pool2d(between, 2, stride=1, divisor_override=1)
+        return convolve(upscale(x), weight, bias, padding=self.padding)
 
     def _down(self, x: Tensor, weight: Tensor) -> Tensor:
-        if self.fused:
+        if self.fused and weight.shape[2] > self.weight.shape[2]:
             return convolve(x, weight, self.current_bias(), stride=2, padding=self.padding)
+        if self.fused:
+            x = F.avg_pool2d(x, 2, stride=1, padding=1)
+            return convolve(x, weight, self.current_bias(), stride=2, padding=self.padding - 1)
         x = downscale(convolve(x, weight, None, padding=self.padding))
         return x if self.bias is None else x + self.bias.reshape(-1, 1, 1).to(x.dtype)
 

@@ -21,6 +21,7 @@ from torch.autograd import Function
 from torch.nn import functional as F
 
 from ganlab.derivatives import mistrusted
+from ganlab_layers import winograd
 from ganlab_layers.weighted import computing_dtype, full_precision
 
 WIDE = 256
@@ -131,11 +132,24 @@ def _as_autocast(*tensors: Tensor | None) -> Sequence[Any]:
     return [None if tensor is None else tensor.to(computing_dtype(tensor)) for tensor in tensors]
 
 
-def _apply(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *, transposed: bool) -> Tensor:
-    """One of the two maps, with all gradients."""
-    if not (torch.is_grad_enabled() and weight.requires_grad):
-        return _map(x, weight, bias, geometry, transposed)
-    y = _OfImages.apply(x, (weight, bias), geometry, transposed)
+def _apply(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    geometry: Geometry,
+    *,
+    transposed: bool,
+    taps: Tensor | None = None,
+) -> Tensor:
+    """One of the two maps, with all gradients; `taps` are those of the weight if they are known already."""
+    if taps is None and winograd.suits(x, min(weight.shape[:2]), *geometry[:3]):
+        taps = winograd.to_taps(weight.detach())
+    learning = torch.is_grad_enabled() and weight.requires_grad
+    if not learning and taps is None:
+        return _map(x, weight, bias, taps, geometry, transposed)
+    y: Tensor = _OfImages.apply(x, (weight, bias, taps), geometry, transposed)
+    if not learning:
+        return y
     parts = [_OfWeight.apply(weight, (x,), geometry, transposed, y.shape)]
     if bias is not None:
         parts.append(bias.reshape(1, -1, 1, 1).expand(y.shape))
@@ -143,7 +157,11 @@ def _apply(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, *
     return joined
 
 
-def _map(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, transposed: bool) -> Tensor:
+def _map(
+    x: Tensor, weight: Tensor, bias: Tensor | None, taps: Tensor | None, geometry: Geometry, transposed: bool
+) -> Tensor:
+    if taps is not None:
+        return winograd.convolve(x, taps, bias, back=transposed)
     _, stride, padding, _ = geometry
     if transposed:
         return F.conv_transpose2d(x, weight, bias, stride, padding, geometry.added(x))
@@ -159,6 +177,8 @@ def _weight_gradient(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor
 
 def to_weight(large: Tensor, small: Tensor, geometry: Geometry) -> Tensor:
     """The third map: from images `[N, in, H, W]` and `[N, out, h, w]` to `[out, in, k, k]`, channels-last."""
+    if winograd.suits(small, min(small.shape[1], large.shape[1]), *geometry[:3]):
+        return winograd.to_weight(large, small)
     if better_as_products(small):
         return products(large, small, geometry)
     size, *how = geometry.kernel_size, [geometry.stride] * 2, [geometry.padding] * 2, [1, 1], False, [0, 0], 1
@@ -204,18 +224,19 @@ class _OfImages(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, others: tuple[Tensor, Tensor | None], geometry: Geometry, transposed: bool
+        ctx: Any, x: Tensor, others: tuple[Tensor, Tensor | None, Tensor | None], geometry: Geometry, transposed: bool
     ) -> Tensor:
-        weight, bias = others
-        ctx.save_for_backward(weight)
+        weight, bias, taps = others
+        ctx.save_for_backward(weight, taps)
         ctx.how = geometry, transposed
-        return _map(x, weight, bias, geometry, transposed)
+        return _map(x, weight, bias, taps, geometry, transposed)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (weight,) = ctx.saved_tensors
+        weight, taps = ctx.saved_tensors
         geometry, transposed = ctx.how
-        return _apply(gradient, weight, None, geometry, transposed=not transposed), None, None, None
+        back = _apply(gradient, weight, None, geometry, transposed=not transposed, taps=taps)
+        return back, None, None, None
 
 
 class _OfWeight(Function):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ganlab.train.lanes import Lane
 from ganlab.train.replay import AS_USUAL, CpuRecording
 from ganlab.train.step import Outcome, discriminator_step, plain_passes
-from ganlab_layers import wide
+from ganlab_layers import wide, winograd
 from ganlab_layers.convolution import Convolution
 from ganlab_losses.built import gradients
 from ganlab_losses.built.wasserstein import PenalizedWassersteinLoss
@@ -138,6 +138,32 @@ def weight_convolutions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return three_maps(monkeypatch)
 
 
+def winograds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Convolutions by Winograd's algorithm, as in wide networks in float32, wherever it can be used."""
+    used: list[str] = []
+
+    def suits(images: Tensor, channels: int, *geometry: int) -> bool:
+        fits = geometry == (3, 1, 1) and images.shape[2] % 2 == images.shape[3] % 2 == 0
+        used.extend(["winograd"] * fits)
+        return fits
+
+    monkeypatch.setattr(winograd, "suits", suits)
+    three_maps(monkeypatch)
+    return used
+
+
+def sums_of_pixels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Fused resampling with sums of pixels in place of a larger kernel, as in wide networks."""
+    used: list[str] = []
+
+    def sums_pixels(layer: Convolution) -> bool:
+        used.append("sums of pixels")
+        return layer.padding > 0
+
+    monkeypatch.setattr(Convolution, "sums_pixels", sums_pixels)
+    return used
+
+
 def lanes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Reals and fakes judged on a thread beside that of the penalty, in training."""
     used: list[str] = []
@@ -215,6 +241,8 @@ EQUAL: Mapping[str, Switch] = {
     "func-grad": func_grad,
     "weight-products": weight_products,
     "weight-convolutions": weight_convolutions,
+    "winograd": winograds,
+    "sums-of-pixels": sums_of_pixels,
     "lanes": lanes,
     "replays": replays,
 }

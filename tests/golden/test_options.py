@@ -27,12 +27,18 @@ def has_penalty(entry: Mapping[str, Any]) -> bool:
     return entry["kind"] in ("B_loss", "F_train_trace") or "iwass" in losses
 
 
+def has_fused_scaling(entry: Mapping[str, Any]) -> bool:
+    return any(settings.get("fused_scale") for settings in entry["config"].values() if isinstance(settings, Mapping))
+
+
 APPLIES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "channels-last": lambda entry: True,
     "other-scaling": lambda entry: full_resolution(entry) > 4,
     "func-grad": has_penalty,
     "weight-products": has_penalty,
     "weight-convolutions": has_penalty,
+    "winograd": lambda entry: True,
+    "sums-of-pixels": has_fused_scaling,
     "lanes": lambda entry: entry["kind"] == "F_train_trace",
     "replays": lambda entry: entry["kind"] == "F_train_trace",
 }

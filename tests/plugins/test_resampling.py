@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,6 +14,14 @@ from ganlab_layers.resampling import downscale, upscale
 from ganlab_normalizations.scaling_components import Equalized
 
 from .networks import initialize, normal
+
+
+@contextmanager
+def summing(chosen: bool) -> Iterator[None]:
+    """Fused layers sum pixels whatever their width, or never."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Convolution, "sums_pixels", lambda _: chosen)
+        yield
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
@@ -28,9 +39,10 @@ def test_halving_undoes_doubling_and_keeps_the_mean(factor: int) -> None:
     resample=st.sampled_from(["up", "down"]),
     channels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     height=st.sampled_from([2, 4, 6]),
+    sums=st.booleans(),
 )
 def test_fused_and_separate_convolutions_are_one_function(
-    seed: int, size: int, resample: str, channels: tuple[int, int], height: int
+    seed: int, size: int, resample: str, channels: tuple[int, int], height: int, sums: bool
 ) -> None:
     pair = [
         initialize(
@@ -41,7 +53,8 @@ def test_fused_and_separate_convolutions_are_one_function(
         for fused in (False, True)
     ]
     x = normal(2, channels[0], height, height, seed=seed)
-    separate, fused = (module(x) for module in pair)
+    with summing(sums and size > 1):
+        separate, fused = (module(x) for module in pair)
     assert separate.shape[2] == (height * 2 if resample == "up" else height // 2)
     torch.testing.assert_close(fused, separate, atol=1e-4, rtol=1e-4)
 
@@ -59,8 +72,9 @@ def test_a_fused_kernel_and_its_gradient_lie_in_memory_as_the_convolution_and_th
         assert gradient.stride() == moved.weight.stride()
 
 
+@pytest.mark.parametrize("sums", [False, True], ids=["larger kernel", "sums of pixels"])
 @pytest.mark.parametrize("resample", ["up", "down"])
-def test_fused_gradients_are_right_to_second_order(resample: str) -> None:
+def test_fused_gradients_are_right_to_second_order(resample: str, sums: bool) -> None:
     module = Convolution(2, 3, 3, weight_scaling=Equalized(), resample=resample, fused=True).double()
     weight = normal(3, 2, 3, 3, dtype=torch.float64).requires_grad_()
 
@@ -68,8 +82,41 @@ def test_fused_gradients_are_right_to_second_order(resample: str) -> None:
         return torch.func.functional_call(module, {"weight": w}, (x,))
 
     x = normal(1, 2, 4, 4, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(run, (x, weight))
-    assert torch.autograd.gradgradcheck(run, (x, weight))
+    with summing(sums):
+        assert torch.autograd.gradcheck(run, (x, weight))
+        assert torch.autograd.gradgradcheck(run, (x, weight))
+
+
+def fused_layer(channels: int, size: int = 3) -> Convolution:
+    return Convolution(channels, channels, size, weight_scaling=Equalized(), resample="up", fused=True)
+
+
+def test_pixels_are_summed_in_wide_layers() -> None:
+    assert fused_layer(128).sums_pixels()
+    assert not fused_layer(127).sums_pixels()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert fused_layer(256).sums_pixels()
+        assert not fused_layer(255).sums_pixels()
+
+
+def test_pixels_are_not_summed_on_other_devices_and_for_kernels_of_one_pixel() -> None:
+    assert not fused_layer(512).to("meta").sums_pixels()
+    assert not fused_layer(512, size=1).sums_pixels()
+
+
+@pytest.mark.parametrize("resample", ["up", "down"])
+def test_a_layer_that_holds_its_weight_stays_with_the_kernel_it_holds(resample: str) -> None:
+    """Passes of an update may differ in precision, and so in what costs less."""
+    layer = initialize(Convolution(4, 5, 3, weight_scaling=Equalized(), resample=resample, fused=True), 1, biases=1.0)
+    x = normal(2, 4, 8, 8)
+    expected = layer(x)
+    for first in (True, False):
+        layer.hold()
+        with summing(first):
+            layer.current_weight()
+        with summing(not first):
+            torch.testing.assert_close(layer(x), expected)
+        layer.release()
 
 
 @pytest.mark.parametrize(("padding", "size"), [("same", 4), ("valid", 2), ("full", 6)])

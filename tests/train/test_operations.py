@@ -12,7 +12,8 @@ from ganlab.interfaces import ImageShape, Stage
 from ganlab.recipe import load_recipe
 from ganlab.train.rehearsal import Rehearsal
 from ganlab.train.spans import spans
-from ganlab_layers import wide
+from ganlab_layers import wide, winograd
+from ganlab_layers.convolution import Convolution
 
 from .tiny import RECIPES, tiny
 
@@ -68,6 +69,21 @@ def test_weight_gradients_take_as_many_in_every_way(tmp_path: Path, monkeypatch:
     assert found[1:] == pytest.approx([found[0]] * 2, rel=1e-3)
 
 
+@pytest.mark.parametrize(("fused", "least", "most"), [("true", 0.4, 0.6), ("false", 0.4, 0.55)])
+def test_algorithms_in_use_take_fewer_in_wide_layers(
+    fused: str, least: float, most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    scaling = [f"{player}.fused_scale={fused}" for player in ("generator", "discriminator")]
+    widths = [f"{player}.widths=[512, 512, 512]" for player in ("generator", "discriminator")]
+    recipe = tiny(tmp_path, "run.precision=float32", *scaling, *widths).recipe
+    found = Rehearsal(recipe, ImageShape(3, 16), CPU).step(stage(16, 8)).operations
+    monkeypatch.setattr(winograd, "suits", lambda *_: False)
+    monkeypatch.setattr(Convolution, "sums_pixels", lambda _: False)
+    defined = Rehearsal(recipe, ImageShape(3, 16), CPU).step(stage(16, 8)).operations
+    assert least < found / defined < most
+
+
 def test_a_level_that_fades_in_and_more_discriminator_updates_take_more(tmp_path: Path) -> None:
     images = ImageShape(3, 16)
     once = Rehearsal(tiny(tmp_path).recipe, images, CPU)
@@ -89,8 +105,10 @@ def test_parts_of_a_minibatch_take_as_many_operations_and_less_memory(tmp_path: 
 @pytest.mark.parametrize(
     ("fused", "expected"), [pytest.param("false", 9.2e18, marks=pytest.mark.slow), ("true", 6.0e18)]
 )
-def test_the_schedule_for_1024(fused: str, expected: float) -> None:
-    """To 14 million images, of which 1.2 million at 1024x1024 when it has faded in."""
+def test_the_schedule_for_1024(fused: str, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To 14 million images, of which 1.2 million at 1024x1024 when it has faded in, as convolutions are defined."""
+    monkeypatch.setattr(winograd, "suits", lambda *_: False)
+    monkeypatch.setattr(Convolution, "sums_pixels", lambda _: False)
     overrides = ["run.images=14_000_000", f"generator.fused_scale={fused}", f"discriminator.fused_scale={fused}"]
     recipe = load_recipe(RECIPES / "pggan-celebahq-1024.toml", overrides).recipe
     schedule = recipe.schedule.build(resolution=1024, total_images=recipe.run.images, learning_rate=0.001)
