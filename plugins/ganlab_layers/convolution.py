@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from torch.nn import functional as F
 
-from ganlab_layers.resampling import downscale, upscale
+from ganlab_layers.resampling import downscale, sum_pixels, upscale
 from ganlab_layers.weighted import HE_GAIN, WeightedLayer, computing_dtype, full_precision
 from ganlab_layers.wide import RATHER_WIDE, WIDE, convolve, convolve_transposed
 
@@ -108,14 +108,14 @@ class Convolution(WeightedLayer):
         if self.fused:
             bias = None if bias is None else bias / 4  # of which each sum has four
             between = convolve_transposed(x, weight, bias, stride=2, padding=self.padding - 1)
-            return F.avg_pool2d(between, 2, stride=1, divisor_override=1)
+            return sum_pixels(between, padding=0)
         return convolve(upscale(x), weight, bias, padding=self.padding)
 
     def _down(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.fused and weight.shape[2] > self.weight.shape[2]:
             return convolve(x, weight, self.current_bias(), stride=2, padding=self.padding)
         if self.fused:
-            x = F.avg_pool2d(x, 2, stride=1, padding=1)
+            x = sum_pixels(x, padding=1, divisor=4)
             return convolve(x, weight, self.current_bias(), stride=2, padding=self.padding - 1)
         x = downscale(convolve(x, weight, None, padding=self.padding))
         return x if self.bias is None else x + self.bias.reshape(-1, 1, 1).to(x.dtype)

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from ganlab_layers.convolution import Convolution
 from ganlab_layers.fade import fade_in, select_lod
-from ganlab_layers.resampling import downscale, upscale
+from ganlab_layers.resampling import downscale, sum_pixels, upscale
 from ganlab_normalizations.scaling_components import Equalized
 
 from .networks import initialize, normal
@@ -30,6 +31,21 @@ def test_halving_undoes_doubling_and_keeps_the_mean(factor: int) -> None:
     torch.testing.assert_close(downscale(upscale(x, factor), factor), x)
     torch.testing.assert_close(downscale(x, factor).mean(), x.mean())
     assert upscale(x, factor).shape == (2, 3, 4 * factor, 4 * factor)
+
+
+@pytest.mark.parametrize(("padding", "divisor"), [(0, 1), (1, 4)])
+def test_sums_of_pixels_and_their_derivatives(padding: int, divisor: int) -> None:
+    x = normal(2, 3, 4, 6, dtype=torch.float64).requires_grad_()
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        return sum_pixels(x, padding=padding, divisor=divisor)
+
+    expected = F.conv2d(x.flatten(0, 1)[:, None], torch.ones(1, 1, 2, 2, dtype=x.dtype), padding=padding) / divisor
+    torch.testing.assert_close(run(x), expected.unflatten(0, (2, 3))[:, :, 0])
+    assert torch.autograd.gradcheck(run, (x,))
+    assert torch.autograd.gradgradcheck(run, (x,))
+    (plain,) = torch.autograd.grad(run(x).square().sum(), x)
+    torch.testing.assert_close(torch.func.grad(lambda x: run(x).square().sum())(x.detach()), plain)
 
 
 @settings(max_examples=25)
