@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHANNELS = 256
-"""Channels, in and out, from which it was measured to be faster,"""
+CHANNELS, CHANNELS_AVX2 = 256, 128
+"""Channels, in and out, from which it was measured to be faster, and with AVX2 alone,"""
 PIXELS = 128
 """and pixels of a minibatch: fewer do not pay for turning the kernels."""
 TILES = 256
@@ -41,12 +41,13 @@ _SUMS = {False: (_OF_PIXELS, _TO_RESULTS), True: (_OF_PIXELS[_TURNED], _TO_RESUL
 def suits(images: Tensor, channels: int, kernel_size: int, stride: int, padding: int) -> bool:
     """Whether it can be used, and pays, for `[N, C, H, W]` on the CPU, where there are `channels` on either side."""
     height, width = images.shape[2:]
+    enough = CHANNELS_AVX2 if torch.backends.cpu.get_cpu_capability() == "AVX2" else CHANNELS
     return (
         (kernel_size, stride, padding) == (3, 1, 1)
         and images.dtype == torch.float32
         and height % 2 == width % 2 == 0
         and len(images) * height * width >= PIXELS
-        and channels >= CHANNELS
+        and channels >= enough
     )
 
 
@@ -56,7 +57,8 @@ def convolve(x: Tensor, taps: Tensor, bias: Tensor | None = None, *, back: bool 
     With `back` it is `F.conv_transpose2d`, of `[N, out, H, W]` by the same weight.
     """
     kernels = taps if back else taps.transpose(1, 2)
-    y = torch.empty((len(x), kernels.shape[2], *x.shape[2:]), dtype=x.dtype, memory_format=torch.channels_last)
+    shape = len(x), kernels.shape[2], *x.shape[2:]
+    y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     for part, given in zip(_parts(y), _parts(x), strict=True):
         results = torch.bmm(_tiles(given, turned=back), kernels)
         if bias is not None:

@@ -84,10 +84,12 @@ class TestWhere:
     def chosen(self, channels: int, size: tuple[int, int], images: int = 8, dtype: torch.dtype = torch.float32) -> bool:
         return winograd.suits(torch.empty(images, channels, *size, dtype=dtype), channels, 3, 1, 1)
 
-    def test_in_wide_layers(self) -> None:
-        assert self.chosen(256, (4, 4))
-        assert self.chosen(512, (64, 32), images=1)
-        assert not self.chosen(255, (64, 64))
+    @pytest.mark.parametrize(("kind", "enough"), [("AVX2", 128), ("AVX512", 256)])
+    def test_in_wide_layers(self, kind: str, enough: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kind)
+        assert self.chosen(enough, (4, 4))
+        assert self.chosen(2 * enough, (64, 32), images=1)
+        assert not self.chosen(enough - 1, (64, 64))
 
     def test_not_for_a_few_pixels(self) -> None:
         assert not self.chosen(512, (4, 4), images=7)
