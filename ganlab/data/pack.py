@@ -16,10 +16,11 @@ from PIL import Image
 
 import ganlab
 from ganlab.data.codec import encode
-from ganlab.data.fit import FILTER, Fit, UnusableError, check_colour, plain_colours, square, to_pixels
+from ganlab.data.fit import FILTER, Fit, UnusableError, plain_colours, square, to_pixels
 from ganlab.data.in_order import in_order
 from ganlab.data.index import Description
-from ganlab.data.pixels import ContentDigest, box_average, powers_of_two
+from ganlab.data.pack_options import check_options, names_of_classes
+from ganlab.data.pixels import ContentDigest, box_average
 from ganlab.data.shards import ShardFolderWriter, resolution_folder
 from ganlab.data.sources import Source, open_source
 from ganlab.data.staging import check_destination, staged
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Colour = Literal["auto", "grey", "rgb"]
-LARGEST_RESOLUTION = 4096
 SHARD_BYTES = 256 * 2**20
 
 
@@ -96,7 +96,7 @@ def pack(
     used, and a full disk; what was at the destination is then still there.
     """
     destination = Path(destination)
-    resolutions = _check_options(
+    resolutions = check_options(
         resolution=resolution,
         fit=fit,
         colour=colour,
@@ -109,7 +109,7 @@ def pack(
     check_destination(destination, force=force)
     if isinstance(source, str | Path):
         source = open_source(str(source), labels=labels, root=root, download=download)
-    classes = _classes(source, class_names)
+    classes = names_of_classes(source, class_names)
     with _large_images():
         channels = {"grey": 1, "rgb": 3}.get(colour) or (3 if source.has_colour() else 1)
     stored = resolutions if pyramid else resolutions[-1:]
@@ -265,54 +265,6 @@ def _one_line(text: str) -> str:
     """`text` with what would move the cursor escaped; bytes of a name that are no UTF-8 stay as they are."""
     plain = (c if c.isprintable() or "\udc80" <= c <= "\udcff" else c.encode("unicode_escape").decode() for c in text)
     return "".join(plain)
-
-
-def _check_options(
-    *,
-    resolution: int,
-    fit: str,
-    colour: str,
-    background: str,
-    padding: str,
-    format: str,
-    limit: int | None,
-    shard_bytes: int,
-) -> tuple[int, ...]:
-    """The resolutions 4 ... `resolution`, or `DataError`."""
-    if not 4 <= resolution <= LARGEST_RESOLUTION or resolution & (resolution - 1):
-        raise DataError(f"resolution {resolution}: must be a power of two from 4 to {LARGEST_RESOLUTION}")
-    choices = {
-        "fit": (fit, ("crop", "pad", "stretch", "exact")),
-        "colour": (colour, ("auto", "grey", "rgb")),
-        "format": (format, ("png", "webp")),
-    }
-    for what, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise DataError(f"{what} {value!r}: must be one of {', '.join(allowed)}")
-    for what, value in (("background", background), ("padding", padding)):
-        try:
-            check_colour(value)
-        except ValueError:
-            raise DataError(f"{what} {value!r}: not a colour; write a name such as white, or #rrggbb") from None
-    if limit is not None and limit < 1:
-        raise DataError(f"limit {limit}: must be at least 1")
-    if shard_bytes < 1:
-        raise DataError(f"shard size {shard_bytes}: must be at least 1 byte")
-    return powers_of_two(resolution)
-
-
-def _classes(source: Source, names: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of the labels 0, 1, ...: the source's own, or `names`, different ones for all of them; or `DataError`."""
-    own = tuple(source.classes)
-    if names is None:
-        return own
-    if not own:
-        raise DataError("class names: the source has no labels that they could name")
-    if len(names) != len(own):
-        raise DataError(f"class names: expected {len(own)}, one for each of {', '.join(own[:10])}; got {len(names)}")
-    if len(set(names)) < len(names) or not all(name.strip() for name in names):
-        raise DataError(f"class names: expected {len(own)} different names, got {', '.join(map(repr, names))}")
-    return tuple(names)
 
 
 def _colour_words(channels: int, background: str, padding: str | None) -> str:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.train.draws import Draws
+from ganlab.train.outcome import Outcome
 from ganlab.train.ranks import Ranks, noticing_losses
-from ganlab.train.step import Outcome
 from ganlab.train.stop import SIGNALS
 
 if TYPE_CHECKING:

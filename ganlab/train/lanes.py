@@ -10,20 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganlab.interfaces import Critique, DiscriminatorPass
-from ganlab.train.operations import operations
-
-if TYPE_CHECKING:
-    from ganlab.train.players import Pair, Players
-
-LITTLE = 300_000_000
-"""Operations of a minibatch's way through the discriminator up to which two lanes are the faster way; measured."""
 
 Found = TypeVar("Found")
 
@@ -129,36 +121,3 @@ def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
     if one is None or other is None:
         return other if one is None else one
     return one + other
-
-
-def suits(players: Players) -> bool:
-    """Whether there are two halves: a discriminator that takes reals and fakes together, and a term that asks more."""
-    if not players.plain:
-        return False
-    (pair,) = players.pairs
-    return pair.joins_passes and any(calls_critic(term) for term in (pair.loss, *pair.regularizers))
-
-
-def calls_critic(term: object) -> bool:
-    """Whether a loss or a regularizer has the discriminator judge images for it; see `ganlab.interfaces.Loss`."""
-    return bool(getattr(term, "calls_critic", False))
-
-
-@torch.no_grad()
-def pass_operations(pair: Pair, channels: int, resolution: int, minibatch: int, device: torch.device) -> int:
-    """Floating-point operations of the discriminator's look at a minibatch."""
-    counter = _Counter()
-    with counter:  # as many as in training, which some layers insist on
-        pair.discriminator(torch.zeros(minibatch, channels, resolution, resolution, device=device))
-    return counter.operations
-
-
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch's
-        self.operations = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self.operations += operations(func, args, kwargs or {}, out)
-        return out

@@ -20,10 +20,11 @@ from ganlab.train.devices import autocast
 from ganlab.train.draws import Draws, Wanted
 from ganlab.train.hollow import Hollow, HollowMode
 from ganlab.train.operations import operations
+from ganlab.train.outcome import Outcome
 from ganlab.train.players import Players, bare_players
 from ganlab.train.ranks import ALONE
 from ganlab.train.replay import hindrance
-from ganlab.train.step import Outcome, discriminator_step, generator_step, joint_step
+from ganlab.train.step import discriminator_step, generator_step, joint_step
 
 
 @attrs.frozen

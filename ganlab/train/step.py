@@ -17,21 +17,11 @@ from ganlab.interfaces import Critic, Critique, DiscriminatorPass, GeneratorPass
 from ganlab.train.critics import Autocast, Level, augmented, judge_together, make_critic, with_signs
 from ganlab.train.draws import Draws
 from ganlab.train.lanes import Awaited, AwaitedPass, Lane, gradients_in_two
+from ganlab.train.outcome import Outcome, outcome_of, outcome_of_loss
 from ganlab.train.players import Players
-from ganlab.train.terms import means, of_discriminator, of_generator, summed
+from ganlab.train.terms import of_discriminator, of_generator, summed
 
-Gradients = Sequence[Tensor | None]
 AnyPass = TypeVar("AnyPass", bound=DiscriminatorPass)
-
-
-class Outcome(NamedTuple):
-    """What a pass found: the mean loss, the gradients of the player's parameters, and what to log."""
-
-    loss: Tensor
-    gradients: Gradients
-    """Times the loss scale, where the step was given one."""
-    report: Mapping[str, Tensor]
-    """0-d tensors."""
 
 
 class Passes(NamedTuple):
@@ -81,7 +71,7 @@ def generator_step(
     do = passes or plain_passes()
     play = do.generate(players, reals, labels, draws, level, autocast, True)
     value = do.persuade(players, play, labels, draws, level, autocast, loss_scale)
-    return _outcome(players, value, "generator", loss_scale)
+    return outcome_of_loss(players, value, "generator", loss_scale)
 
 
 def joint_step(
@@ -101,7 +91,7 @@ def joint_step(
     matches = {name: Match(match.reals, match.fakes.detach()) for name, match in play.matches.items()}
     discriminator = _judged(do, players, matches, labels, draws, level, autocast, ours)
     value = do.persuade(players, play, labels, draws, level, autocast, theirs)
-    return discriminator, _outcome(players, value, "generator", theirs)
+    return discriminator, outcome_of_loss(players, value, "generator", theirs)
 
 
 def plain_passes() -> Passes:
@@ -167,9 +157,9 @@ def _judged(
         if do.meanwhile is not None:
             do.meanwhile()
         if do.lane is None or awaited is None:
-            return _outcome(players, value, "discriminator", loss_scale)
+            return outcome_of_loss(players, value, "discriminator", loss_scale)
         found = gradients_in_two(do.lane, value.per_sample, awaited, lists.parameters)
-        return _outcome_of(players, value, "discriminator", found)
+        return outcome_of(players, value, "discriminator", found)
 
 
 @contextmanager
@@ -290,28 +280,3 @@ def _of_all(players: Players, values: Sequence[LossValue]) -> LossValue:
         report[pair.named("loss")] = value.per_sample
         report.update({pair.named(name): tensor for name, tensor in value.report.items()})
     return LossValue(summed(values).per_sample, report)
-
-
-def _outcome(players: Players, value: LossValue, name: str, loss_scale: Tensor | None) -> Outcome:
-    """Gradients of this player's parameters alone; those that the present level does not use get None."""
-    parameters = players.lists[name].parameters
-    found = torch.autograd.grad(value.per_sample, parameters, loss_scale, allow_unused=True)
-    return _outcome_of(players, value, name, found)
-
-
-def _outcome_of(players: Players, value: LossValue, name: str, found: Gradients) -> Outcome:
-    parameters = players.lists[name].parameters
-    gradients = [None if g is None else _laid_out_as(p, g) for p, g in zip(parameters, found, strict=True)]
-    report = {f"loss/{name}": value.per_sample.detach()}
-    own = "" if name == "discriminator" else f"{name}/"  # both players report scores of fakes, and mean other ones
-    report.update({f"{own}{key}": mean for key, mean in means(value.report).items()})
-    return Outcome(value.per_sample.detach(), gradients, report)
-
-
-def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient with the parameter's strides: convolutions may return others, and fused optimizers on the CPU walk
-    through both memories side by side without looking at strides.
-    """
-    if gradient.stride() == parameter.stride():
-        return gradient
-    return torch.empty_like(parameter).copy_(gradient)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganlab.errors import GanlabError
 from ganlab.interfaces import DiscriminatorPass, GeneratorPass, LossValue
-from ganlab.train.lanes import calls_critic
+from ganlab.train.lane_choice import calls_critic
 from ganlab.train.players import Pair
 
 

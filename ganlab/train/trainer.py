@@ -142,8 +142,7 @@ class Trainer(Updates):
 
     def close(self) -> None:
         """No more images are read, and no thread is left."""
-        if self._lane is not None:
-            self._lane.close()
+        self._lanes.close()
         for feed in (self.feed, *self.other_feeds):
             feed.close()
 

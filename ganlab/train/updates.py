@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.feed import Feed
-from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Stage
+from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Play, Stage
 from ganlab.recipe.schema import Recipe
 from ganlab.train.ahead import RunDraws
 from ganlab.train.average import Average
@@ -20,7 +20,8 @@ from ganlab.train.critics import Autocast, Level
 from ganlab.train.devices import autocast
 from ganlab.train.division import Division
 from ganlab.train.gradients import Part, WholeMinibatch
-from ganlab.train.lanes import LITTLE, Lane, pass_operations, suits
+from ganlab.train.lane_choice import LaneChoice
+from ganlab.train.outcome import Outcome
 from ganlab.train.players import Players
 from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.rates import give_rates, give_settings, settings_at
@@ -28,8 +29,8 @@ from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales,
 from ganlab.train.sharing import Sharing
 from ganlab.train.signs import is_due, tallied, with_norm
 from ganlab.train.spans import fading_levels
+from ganlab.train.starting import start_from_data
 from ganlab.train.step import (
-    Outcome,
     Passes,
     compiled_passes,
     discriminator_step,
@@ -79,9 +80,7 @@ class Updates:
     _average: Average = attrs.field(init=False)
     _captures: Captures | None = attrs.field(init=False, default=None)
     _draws: RunDraws = attrs.field(init=False)
-    _lane: Lane | None = attrs.field(init=False, default=None)
-    _lanes_pay: dict[tuple[int, int], bool] = attrs.field(init=False, factory=dict)
-    """By resolution and minibatch."""
+    _lanes: LaneChoice = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.optimizers = {
@@ -109,8 +108,8 @@ class Updates:
         passes = compiled_passes() if self.recipe.run.compile else plain_passes()
         self._passes = passes._replace(meanwhile=self.supply.look_ahead)
         self.scaling = loss_scales(self.recipe.run.precision, self.device)
-        if self._may_have_lanes():
-            self._lane = Lane(torch.get_num_threads() // 2)
+        channels, scaled = self.images.channels, bool(self.scaling)
+        self._lanes = LaneChoice(self.recipe, self.players, self.ranks, channels, self.device, scaled=scaled)
 
     def enter(self, stage: Stage, images_shown: int) -> None:
         """Take over how many images have been shown, and a stage's fade and learning rates."""
@@ -122,7 +121,7 @@ class Updates:
         self._fade.fill_(stage.fade)
         self.sharing.enter(stage.minibatch)
         give_rates(self.optimizers, stage)
-        self._passes = self._passes._replace(lane=self._lane if self._takes_lanes(stage) else None)
+        self._passes = self._passes._replace(lane=self._lanes.at(stage) if self._captures is None else None)
         if self._captures is not None:
             self._captures.enter((stage.resolution, stage.minibatch, stage.fade < 1))
 
@@ -208,49 +207,19 @@ class Updates:
         enlargement = self.images.resolution // stage.resolution
         return Level(stage.resolution, None if alone else self._fade, enlargement, self._shown)
 
-    def _may_have_lanes(self) -> bool:
-        """Whether there are two halves of an update and threads for both. Ranks have a process for each thread."""
-        run = self.recipe.run
-        obstacles = run.lanes == "one" or run.compile or self.ranks.several or bool(self.scaling)
-        return not obstacles and self.device.type == "cpu" and torch.get_num_threads() > 1 and suits(self.players)
-
-    def _takes_lanes(self, stage: Stage) -> bool:
-        if self._lane is None or self._captures is not None:
-            return False
-        if self.recipe.run.lanes == "two":
-            return True
-        shape = stage.resolution, stage.minibatch
-        if shape not in self._lanes_pay:
-            count = pass_operations(self.players.pairs[0], self.images.channels, *shape, self.device)
-            self._lanes_pay[shape] = count <= LITTLE
-        return self._lanes_pay[shape]
-
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
         self._batch_began = images_shown
         reals, labels = self.supply.next(stage, images_shown, self.sharing.rows)
         self._reals = reals
         if images_shown == 0:
-            self._start_from(stage, reals, labels)
+            start_from_data(self.players, self.sharing, reals, labels, partial(self._first_play, stage))
         return reals, labels
 
-    @torch.no_grad()
-    def _start_from(self, stage: Stage, reals: Tensor, labels: Tensor | None) -> None:
-        """Show discriminators that ask for it their whole first minibatch, in its order, on every rank."""
-        pairs = [pair for pair in self.players.pairs if hasattr(pair.discriminator, "start_from")]
-        if not pairs:
-            return
-        whole = self.sharing.whole(reals)
-        shown = {"": whole}
-        with self.sharing.whole_seen():
-            if not self.players.plain:
-                labels = None if labels is None else self.sharing.whole(labels)
-                draws = self._draws.of_whole("discriminator", stage, 0)
-                play = self._passes.generate(
-                    self.players, whole, labels, draws, self._level(stage), self._autocast, False
-                )
-                shown = {name: match.reals for name, match in play.matches.items()}
-            for pair in pairs:
-                pair.discriminator.start_from(shown[pair.name])
+    def _first_play(self, stage: Stage, reals: Tensor, labels: Tensor | None) -> Play:
+        """Of the whole first minibatch, on every rank."""
+        draws = self._draws.of_whole("discriminator", stage, 0)
+        level = self._level(stage)
+        return self._passes.generate(self.players, reals, labels, draws, level, self._autocast, False)
 
     def _loss_scale(self, player: str) -> Tensor | None:
         return self.scaling[player].scale if player in self.scaling else None

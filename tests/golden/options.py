@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.train.lanes import Lane
+from ganlab.train.outcome import Outcome
 from ganlab.train.replay import AS_USUAL, CpuRecording
-from ganlab.train.step import Outcome, discriminator_step, plain_passes
+from ganlab.train.step import discriminator_step, plain_passes
 from ganlab_layers import wide, winograd
 from ganlab_layers.convolution import Convolution
 from ganlab_losses.built import gradients

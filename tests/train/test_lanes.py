@@ -15,7 +15,8 @@ import torch
 from ganlab.interfaces import Critique
 from ganlab.recipe.digest import digest
 from ganlab.track.folder import RunFolder
-from ganlab.train.lanes import LITTLE, Awaited, Lane, pass_operations, suits
+from ganlab.train.lane_choice import LITTLE, pass_operations, suits
+from ganlab.train.lanes import Awaited, Lane
 from ganlab.train.prepare import prepare
 from ganlab.train.step import Passes, plain_passes
 from ganlab.train.trainer import Trainer

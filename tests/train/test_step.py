@@ -17,9 +17,9 @@ from ganlab.train.critics import Level
 from ganlab.train.devices import autocast
 from ganlab.train.draws import draw_pass
 from ganlab.train.memory import level_memory
+from ganlab.train.outcome import Outcome
 from ganlab.train.players import Players, build_players
 from ganlab.train.step import (
-    Outcome,
     Passes,
     compiled_passes,
     discriminator_step,

@@ -16,8 +16,9 @@ import torch
 from ganlab.train.average import average_
 from ganlab.train.critics import Level
 from ganlab.train.draws import Draws
+from ganlab.train.outcome import Outcome
 from ganlab.train.players import Players, one_pair
-from ganlab.train.step import Outcome, discriminator_step, generator_step
+from ganlab.train.step import discriminator_step, generator_step
 from ganlab_layers.resampling import downscale
 from ganlab_losses.wasserstein import WganGp
 from ganlab_networks.tf_names import load_tf_variables, tf_variables
