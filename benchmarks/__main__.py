@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +17,7 @@ from benchmarks import table as tables
 from benchmarks.cases import STANDARD, Case, CaseType
 from benchmarks.packed import pack
 from benchmarks.process import ROOT, Variant, Worker
+from benchmarks.reading import measure_reading
 from benchmarks.rounds import Spread, measure, said
 
 PGGAN = ROOT / "recipes" / "pggan.toml"
@@ -189,21 +189,17 @@ def listing(plugins: int, broken: int, rounds: int) -> None:
 @_device
 def data(case: Case, count: int, workers: int, formats: tuple[str, ...], rounds: int, device: str) -> None:
     """A step with images read from shards against one whose images are on the device already."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="ganlab-data-")))
-        shown, variants = [], []
+    with TemporaryDirectory(prefix="ganlab-data-") as folder:
+        variants = []
         for image_format in formats:
-            path = pack(folder, resolution=case.resolution, count=count, image_format=image_format)
+            path = pack(Path(folder), resolution=case.resolution, count=count, image_format=image_format)
             source = ["data.name=shards", f'data.path="{path}"', f"data.workers={workers}"]
             for cache, words in (("cached", []), ("not cached", ["data.cache_gigabytes=0"])):
                 variants.append(Variant(f"{image_format}, {cache}", [*source, *words]))
-            shown.append(source)
-        resident = Variant("on the device", shown[0], resident=True)
-        measured, facts = measure([resident, *variants], case, rounds=rounds, device=device)
+        measured, facts = measure_reading(variants, case, rounds=rounds, device=device)
     said(facts)
     for row in measured:
-        ratio = measured[0].ratio_to(row)
-        click.echo(f"{row.variant:<20} {row.median_seconds * 1e3:>9.2f} ms/step  {ratio} of the time on the device")
+        click.echo(f"{row.variant:<20} {row.median_seconds * 1e3:>9.2f} ms/step  {row.ratio} of the time on the device")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,6 @@ class Variant:
     overrides: Sequence[str] = ()
     yardstick: Literal["", "halve last", "halve first"] = ""
     """Which of the two, where it is one: discriminator blocks halve after their activation, or before."""
-    resident: bool = False
-    """Real images are on the device before they are asked for."""
     dtype: str = "float32"
     tree: Path = ROOT
     """Root of the checkout whose ganlab is measured."""
@@ -62,7 +60,6 @@ class Worker:
             recipe=str(tree / "recipes" / recipe),
             case=list(attrs.astuple(case)) if case else None,
             overrides=list(variant.overrides),
-            resident=variant.resident,
             device=device,
         )
         self._visit = max(1, round(VISIT_SECONDS / statistics.median(self.step(2))))

@@ -25,8 +25,16 @@ class GanlabSubject:
         self.device: torch.device = trainer.device
         self.images_shown = HALFWAY
         self.stage = trainer.schedule.at(HALFWAY)
+        self._supplied = trainer.supply.next
+        self.keep_resident(resident)
+
+    def keep_resident(self, resident: bool) -> None:
+        """From now on the same real images each time, which are there before they are asked for; or the data set's."""
+        supplied = self._supplied
         if resident:
-            _keep_on_device(trainer, self.stage)
+            reals = supplied(self.stage, HALFWAY)
+            supplied = lambda *_, **__: reals  # noqa: E731 - it stands for a method
+        self.trainer.supply.next = supplied
 
     def step(self) -> None:
         """One iteration: a discriminator update, a generator update."""
@@ -92,9 +100,3 @@ def _algorithms_by_definition() -> Iterator[None]:
         patch.object(Convolution, "sums_pixels", return_value=False),
     ):
         yield
-
-
-def _keep_on_device(trainer: Any, stage: Any) -> None:
-    """Let the trainer have the same minibatch each time, which is there before it is asked for."""
-    reals = trainer.supply.next(stage, HALFWAY)
-    trainer.supply.next = lambda *_, **__: reals
