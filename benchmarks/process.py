@@ -60,6 +60,7 @@ class Worker:
             recipe=str(tree / "recipes" / recipe),
             case=list(attrs.astuple(case)) if case else None,
             overrides=list(variant.overrides),
+            resident=False,  # a commit's worker is its own, and earlier ones want to be told
             device=device,
         )
         self._visit = max(1, round(VISIT_SECONDS / statistics.median(self.step(2))))

@@ -36,7 +36,7 @@ class Worker:
         self.closing = contextlib.ExitStack()
 
     def configure(
-        self, variant: str, recipe: str, case: list[int] | None, overrides: list[str], device: str
+        self, variant: str, recipe: str, case: list[int] | None, overrides: list[str], resident: bool, device: str
     ) -> dict[str, Any]:
         """Build the subject and let it take its first steps."""
         self.device = choose_device(device)
@@ -47,7 +47,7 @@ class Worker:
             self.subject = subjects.yardstick_subject(chosen, self.device, halve_first=variant == "halve first")
         else:
             overrides = [f"run.device={device}", *overrides]
-            made = subjects.ganlab_subject(recipe, chosen, overrides)
+            made = subjects.ganlab_subject(recipe, chosen, overrides, resident=resident)
             self.subject = self.closing.enter_context(made)
         self.step(_WARM_UP)
         return facts(self.device)
