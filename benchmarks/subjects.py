@@ -30,11 +30,11 @@ class GanlabSubject:
 
     def keep_resident(self, resident: bool) -> None:
         """From now on the same real images each time, which are there before they are asked for; or the data set's."""
-        supplied = self._supplied
         if resident:
-            reals = supplied(self.stage, HALFWAY)
-            supplied = lambda *_, **__: reals  # noqa: E731 - it stands for a method
-        self.trainer.supply.next = supplied
+            reals = self._supplied(self.stage, HALFWAY)
+            self.trainer.supply.next = lambda *_, **__: reals
+        else:
+            self.trainer.supply.next = self._supplied
 
     def step(self) -> None:
         """One iteration: a discriminator update, a generator update."""

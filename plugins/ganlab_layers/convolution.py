@@ -103,7 +103,7 @@ class Convolution(WeightedLayer):
 
     def _up(self, x: Tensor, weight: Tensor) -> Tensor:
         bias = self.current_bias()
-        if self.fused and weight.shape[2] > self.weight.shape[2]:
+        if weight.shape[2] > self.weight.shape[2]:  # it was spread
             return convolve_transposed(x, weight, bias, stride=2, padding=self.padding)
         if self.fused:
             bias = None if bias is None else bias / 4  # of which each sum has four
@@ -112,7 +112,7 @@ class Convolution(WeightedLayer):
         return convolve(upscale(x), weight, bias, padding=self.padding)
 
     def _down(self, x: Tensor, weight: Tensor) -> Tensor:
-        if self.fused and weight.shape[2] > self.weight.shape[2]:
+        if weight.shape[2] > self.weight.shape[2]:  # it was spread
             return convolve(x, weight, self.current_bias(), stride=2, padding=self.padding)
         if self.fused:
             x = sum_pixels(x, padding=1, divisor=4)

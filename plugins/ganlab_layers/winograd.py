@@ -38,15 +38,19 @@ _SUMS = {False: (_OF_PIXELS, _TO_RESULTS), True: (_OF_PIXELS[_TURNED], _TO_RESUL
 """Of pixels and to results, by whether the kernels are to be turned."""
 
 
+def fits(images: Tensor, kernel_size: int, stride: int, padding: int) -> bool:
+    """Whether it can be used for `[N, C, H, W]`."""
+    height, width = images.shape[2:]
+    return (kernel_size, stride, padding) == (3, 1, 1) and height % 2 == width % 2 == 0
+
+
 def suits(images: Tensor, channels: int, kernel_size: int, stride: int, padding: int) -> bool:
     """Whether it can be used, and pays, for `[N, C, H, W]` on the CPU, where there are `channels` on either side."""
-    height, width = images.shape[2:]
     enough = CHANNELS_AVX2 if torch.backends.cpu.get_cpu_capability() == "AVX2" else CHANNELS
     return (
-        (kernel_size, stride, padding) == (3, 1, 1)
+        fits(images, kernel_size, stride, padding)
         and images.dtype == torch.float32
-        and height % 2 == width % 2 == 0
-        and len(images) * height * width >= PIXELS
+        and len(images) * images.shape[2] * images.shape[3] >= PIXELS
         and channels >= enough
     )
 

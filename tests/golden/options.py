@@ -144,7 +144,7 @@ def winograds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     used: list[str] = []
 
     def suits(images: Tensor, channels: int, *geometry: int) -> bool:
-        fits = geometry == (3, 1, 1) and images.shape[2] % 2 == images.shape[3] % 2 == 0
+        fits = winograd.fits(images, *geometry)
         used.extend(["winograd"] * fits)
         return fits
 

@@ -21,16 +21,12 @@ MAPS = {False: (wide.convolve, F.conv2d), True: (wide.convolve_transposed, F.con
 """Ours and PyTorch's, by whether they are transposed."""
 
 
-def possible(images: Tensor, channels: int, *geometry: int) -> bool:
-    """Whether Winograd's algorithm can be used."""
-    return geometry == (3, 1, 1) and images.shape[2] % 2 == images.shape[3] % 2 == 0
-
-
 @pytest.fixture(autouse=True, params=["products", "the library's", "winograd"])
 def always(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """As where it pays, for networks of any width, in each of the ways to work them out."""
     monkeypatch.setattr(wide, "worthwhile", lambda x, weight, pixels: True)
-    monkeypatch.setattr(winograd, "suits", possible if request.param == "winograd" else lambda *_: False)
+    tiled = request.param == "winograd"
+    monkeypatch.setattr(winograd, "suits", lambda images, _, *geometry: tiled and winograd.fits(images, *geometry))
     monkeypatch.setattr(winograd, "TILES", 20)  # one or a few images at a time
     monkeypatch.setattr(wide, "better_as_products", lambda small: request.param == "products")
     monkeypatch.setattr(wide, "ROWS", 40)  # several products for a place in the kernel
