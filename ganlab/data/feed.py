@@ -20,7 +20,7 @@ from ganlab.data.order import Order
 from ganlab.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     import numpy.typing as npt
@@ -139,15 +139,19 @@ class Feed:
 
     # -- working ahead -------------------------------------------------------------------------------------------------
 
-    def prepare(self, spans: Iterable[Span]) -> None:
-        """Start on the spans that will be asked for next, soonest first; whatever else was started is dropped."""
+    def prepare(self, spans: Sequence[Span]) -> int:
+        """Start on the spans that will be asked for next, soonest first; whatever else was started is dropped.
+
+        Returns for how many of them nothing more can be done now: the rest is too large.
+        """
         if self._pool is None:
-            return
+            return len(spans)
         wanted: dict[Span, npt.NDArray[np.int64] | None] = {}
-        total = 0
+        total, taken = 0, len(spans)
         for number, span in enumerate(spans):
             total += span.size * self.source.channels * span.resolution * span.resolution
             if number >= AHEAD_SPANS and total > AHEAD_BYTES:
+                taken = number
                 break
             level = self._level(span.resolution, needed_now=False)
             if level is not None and level.missing == 0:
@@ -161,6 +165,7 @@ class Feed:
         for span, indices_or_none in wanted.items():
             if indices_or_none is not None:
                 self._pending[span] = self._start(span, indices_or_none)
+        return taken
 
     def ready(self, span: Span) -> bool:
         """Whether `images(span)` would return at once, without an error."""

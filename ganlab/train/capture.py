@@ -42,8 +42,8 @@ class Recording(Protocol):
 class Recorder(Protocol):
     """Records work on a device."""
 
-    def begin(self) -> Recording:
-        """Of another kind of update."""
+    def begin(self, *, read_only: bool) -> Recording:
+        """Of another kind of update; `read_only` promises that what it returns is not written to."""
         ...
 
     def forget(self) -> None:
@@ -96,7 +96,7 @@ class Captures:
             return work(inputs)
         update = self._updates.get(players)
         if update is None:
-            update = self._updates[players] = _Update(inputs, self._recorder.begin())
+            update = self._updates[players] = _Update(inputs, self._recorder.begin(read_only=self.with_optimizers))
         update.take(inputs)
         self._meanwhile()
         found = update.recording.do(lambda: work(update.inputs))

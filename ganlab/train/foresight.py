@@ -15,7 +15,7 @@ from ganlab.data.feed import Span
 from ganlab.interfaces import BuiltSchedule, Stage
 from ganlab.recipe.rules import stages_of
 
-HORIZON = 8
+HORIZON = 16
 """Steps that are foreseen."""
 
 
@@ -46,15 +46,17 @@ class Foresight:
         """The resolution that comes after this one in the run, None after the last."""
         return self._following.get(resolution)
 
-    def passed(self, span: Span, stage: Stage) -> None:
-        """The step of `span` and its `stage` is being done. To be called once for each step."""
+    def passed(self, span: Span, stage: Stage) -> bool:
+        """The step of `span` and its `stage` is being done: was it foreseen? To be called once for each step."""
         since_look = 0 if self._now is None else self._now.since_look + 1
         if stage is not self._stage or since_look >= self._updates_per_look:
             since_look = 0
         self._stage = stage
         self._now = Step(span, stage.fade, since_look)
-        if self._coming and self._coming.popleft() != self._now:
+        foreseen = bool(self._coming) and self._coming.popleft() == self._now
+        if not foreseen:
             self._coming.clear()
+        return foreseen
 
     def coming(self) -> Sequence[Step]:
         """The next `HORIZON` steps after the one that was last said to be done, soonest first."""

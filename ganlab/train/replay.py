@@ -52,9 +52,9 @@ class CpuRecorder:
     modules: Sequence[nn.Module] = ()
     """Whatever updates may change."""
 
-    def begin(self) -> CpuRecording:
+    def begin(self, *, read_only: bool) -> CpuRecording:
         """Of another kind of update."""
-        return CpuRecording(self.modules)
+        return CpuRecording(self.modules, read_only=read_only)
 
     def forget(self) -> None:
         """Recordings share nothing."""
@@ -63,9 +63,10 @@ class CpuRecorder:
 class CpuRecording:
     """A kind of update that becomes a program with the second and is replayed once it was compared."""
 
-    def __init__(self, modules: Sequence[nn.Module] = ()) -> None:
+    def __init__(self, modules: Sequence[nn.Module] = (), *, read_only: bool = False) -> None:
         self.refused: str | None = None
         self._modules = modules
+        self._read_only = read_only
         self._done = 0
         self._taped: Tape | None = None
         self._replay: _Replay | None = None
@@ -107,7 +108,7 @@ class CpuRecording:
                 tape.obstacle = tape.obstacle or self._taped.difference(tape) or UNSEEN
             self.refused, self._taped = tape.obstacle, tape
             if self.refused is None:
-                self._replay = _replay_of(tape, leaves, spec)
+                self._replay = _replay_of(tape, leaves, spec, inference=self._read_only)
         except Exception as error:  # a fault in a component shows when it is done as usual
             self.refused = _one_line(error)
 
@@ -180,12 +181,13 @@ class _Replay:
         return same
 
 
-def _replay_of(tape: Tape, leaves: Sequence[Any], spec: TreeSpec) -> _Replay:
-    """Raises where the tape's operations cannot be a program."""
+def _replay_of(tape: Tape, leaves: Sequence[Any], spec: TreeSpec, *, inference: bool) -> _Replay:
+    """Inference mode saves 5%, but its tensors may not be written to, as some optimizers do with gradients.
+
+    Raises where the tape's operations cannot be a program.
+    """
     places = [number for number, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
     wanted = [leaves[place] for place in places]
-    # Inference mode saves 5%, but its tensors may not be written to, as some optimizers do with gradients.
-    inference = all(tensor.ndim == 0 for tensor in wanted)
     run = program(tape.calls, tape.given, [tape.ref(tensor) for tensor in wanted], inference=inference)
     return _Replay(run, [None if isinstance(leaf, Tensor) else leaf for leaf in leaves], places, spec)
 

@@ -40,19 +40,9 @@ def gradient_norm(gradients: Gradients, loss_scale: Tensor | None = None) -> Ten
     return norm if loss_scale is None else norm / loss_scale
 
 
-def with_norm(player: str, outcome: Outcome, loss_scale: Tensor | None) -> Mapping[str, Tensor]:
-    """What an outcome reports, and the norm of its gradients."""
-    return {**outcome.report, f"gradient_norm/{player}": gradient_norm(outcome.gradients, loss_scale)}
-
-
 def is_due(player: str, tally: Tally) -> bool:
     """Whether this player's next gradients are to be measured: the same after a resume, as the tally is saved."""
     return tally.counts.get(f"loss/{player}", 0) % GRADIENT_EVERY == 0
-
-
-def tallied(player: str, report: Mapping[str, Tensor], tally: Tally) -> Mapping[str, Tensor]:
-    """The report without the norm of gradients that was not due: a recorded update measures it every time."""
-    return report if is_due(player, tally) else {k: v for k, v in report.items() if k != f"gradient_norm/{player}"}
 
 
 def gap(means: Mapping[str, float]) -> dict[str, float]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.data.feed import Feed, Span
+from ganlab.data.feed import AHEAD_SPANS, Feed, Span
 from ganlab.data.levels import DecodedLevel, level_bytes
 from ganlab.data.reals import MIRRORED, network_reals
 from ganlab.errors import GanlabError
@@ -84,6 +84,7 @@ class Supply:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call] # torch's
         self._ahead: tuple[Span, _Arrived] | None = None
         self._unprepared: int | None = None
+        self._under_way = 0
         self._made: deque[tuple[Span, float, Reals]] = deque()
         if self._data.cache == "device":
             self._check_device_cache(max(stage.resolution for stage in largest_stages(schedule, recipe.run.images)))
@@ -99,8 +100,9 @@ class Supply:
             self._last_rows = rows
             self._rows[stage.minibatch] = None if rows is None else tuple(rows.tolist())
             self._made.clear()
+            self._under_way = 0
         whole = Span(stage.resolution, images_shown, images_shown + stage.minibatch)
-        self._foresight.passed(whole, stage)
+        self._under_way = self._under_way - 1 if self._foresight.passed(whole, stage) else 0
         reals = self._made_before(whole, stage.fade) or self._make(whole, stage)
         self._unprepared = stage.resolution
         if self._stream is not None:
@@ -115,8 +117,10 @@ class Supply:
         """
         if self._unprepared is not None:
             resolution, self._unprepared = self._unprepared, None
-            if self._stream is not None or not self._all_decoded(resolution):
-                self._look_ahead(resolution, self._own([step.span for step in self._foresight.coming()]))
+            if not self._all_decoded(resolution):
+                self._decode_ahead(resolution)
+            if self._stream is not None:
+                self._send_ahead(resolution)
 
     # -- the present minibatch -----------------------------------------------------------------------------------------
 
@@ -221,21 +225,33 @@ class Supply:
         following = self._foresight.following_resolution(resolution)
         return self._feed.complete(resolution) and (following is None or self._feed.complete(following))
 
-    def _look_ahead(self, resolution: int, coming: Sequence[Span]) -> None:
-        """Have what follows decoded, and the very next minibatch sent, if that needs no waiting."""
-        level = self._level if self._level is not None and self._level.missing == 0 else None
-        have_all = level is not None or self._feed.complete(resolution)
-        if not have_all:
-            self._feed.prepare(coming)
-        elif coming and coming[-1].resolution != resolution:
-            self._feed.prepare(span for span in coming if span.resolution != resolution)
+    def _decode_ahead(self, resolution: int) -> None:
+        """Have what follows decoded: the next minibatches, for several steps at once, and the next level."""
+        if self._under_way < AHEAD_SPANS:
+            coming = self._coming()
+            have_all = self._complete_level() is not None or self._feed.complete(resolution)
+            wanted = [span for span in coming if span.resolution != resolution] if have_all else coming
+            self._under_way = len(coming) - len(wanted)
+            if wanted:
+                self._under_way += self._feed.prepare(wanted)
         following = self._foresight.following_resolution(resolution)
         if following is not None:
             self._feed.fill(following)
-        if self._stream is None or not coming or coming[0].resolution != resolution:
+
+    def _send_ahead(self, resolution: int) -> None:
+        """Have the very next minibatch sent to the device, if that needs no waiting."""
+        coming = self._coming()
+        if not coming or coming[0].resolution != resolution:
             return
-        if level is not None or self._feed.ready(coming[0]):
+        if self._complete_level() is not None or self._feed.ready(coming[0]):
             self._ahead = (coming[0], self._send(coming[0]))
+
+    def _coming(self) -> Sequence[Span]:
+        return self._own([step.span for step in self._foresight.coming()])
+
+    def _complete_level(self) -> DecodedLevel | None:
+        """The level on the device, once all of it is there."""
+        return self._level if self._level is not None and self._level.missing == 0 else None
 
     # -- levels on the device ------------------------------------------------------------------------------------------
 

@@ -5,10 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import attrs
 import torch
 from torch import Tensor
 
 from ganlab.errors import TrainingFailed
+
+
+@attrs.frozen
+class Names:
+    """Of the values in a row."""
+
+    in_order: tuple[str, ...]
+
+
+def row(report: Mapping[str, Tensor]) -> tuple[Names, Tensor]:
+    """A report that is not empty as its names and its values, float32 `[k]`: a single tensor for a device to hand out."""
+    return Names(tuple(report)), torch.stack([value.detach().float() for value in report.values()])
 
 
 class Tally:
@@ -18,27 +31,46 @@ class Tally:
         self.device = device
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
+        self._rows: dict[tuple[str, ...], Tensor] = {}
+        """What is reported together is summed together: of these names the sums, which are parts of it."""
         self._broken_at: dict[str, Tensor] = {}
 
     def add(self, report: Mapping[str, Tensor], images_shown: int) -> None:
         """Add one pass's report; entries named `loss/...` are watched for NaN and infinity."""
-        known = [name for name in report if name in self.sums]
-        if known:
-            torch._foreach_add_([self.sums[name] for name in known], [report[name].detach() for name in known])
-        for name, value in report.items():
-            if name not in self.sums:
-                self.sums[name] = value.detach().float().clone()
-            self.counts[name] = self.counts.get(name, 0) + 1
-            if name.startswith("loss/"):
-                self._watch(name, value, images_shown)
+        if report:
+            names, values = row(report)
+            self.add_row(names, values, images_shown)
 
-    def _watch(self, name: str, value: Tensor, images_shown: int) -> None:
-        if self.device.type == "cpu":  # a look costs nothing here; elsewhere it would wait for the device
-            if not math.isfinite(value):
-                self._broken_at.setdefault(name, torch.tensor(images_shown))
+    def add_row(self, its_names: Names, values: Tensor, images_shown: int) -> None:
+        """The same of a report as a `row`."""
+        names = its_names.in_order
+        if names in self._rows:
+            self._rows[names].add_(values)
+        else:
+            self._begin(names, values)
+        counts = self.counts
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+        self._watch(names, values, images_shown)
+
+    def _begin(self, names: tuple[str, ...], values: Tensor) -> None:
+        if any(name in self.sums for name in names):  # of a checkpoint, or of another report
+            for name, value in zip(names, values, strict=True):
+                self.sums[name] = self.sums[name].add_(value) if name in self.sums else value.clone()
             return
-        broken = self._broken_at.setdefault(name, torch.full((), -1, dtype=torch.int64, device=self.device))
-        broken.masked_fill_(~torch.isfinite(value) & (broken < 0), images_shown)
+        self._rows[names] = values.clone()
+        self.sums.update(zip(names, self._rows[names], strict=True))
+
+    def _watch(self, names: tuple[str, ...], values: Tensor, images_shown: int) -> None:
+        if self.device.type == "cpu":  # a look costs nothing here; elsewhere it would wait for the device
+            for name, value in zip(names, values.tolist(), strict=True):
+                if not math.isfinite(value) and name.startswith("loss/"):
+                    self._broken_at.setdefault(name, torch.tensor(images_shown))
+            return
+        for name, value in zip(names, values, strict=True):
+            if name.startswith("loss/"):
+                broken = self._broken_at.setdefault(name, torch.full((), -1, dtype=torch.int64, device=self.device))
+                broken.masked_fill_(~torch.isfinite(value) & (broken < 0), images_shown)
 
     def check_finite(self) -> None:
         """Raise `TrainingFailed` if a loss was not finite; this waits for the device."""
@@ -50,8 +82,7 @@ class Tally:
     def take_means(self) -> dict[str, float]:
         """The mean of everything since the last call, by name, and start anew."""
         means = {name: float(total) / self.counts[name] for name, total in sorted(self.sums.items())}
-        self.sums.clear()
-        self.counts.clear()
+        self._clear()
         return means
 
     def tensors(self) -> dict[str, Tensor]:
@@ -60,8 +91,14 @@ class Tally:
 
     def restore(self, sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
         """Go on from the sums and counts of a checkpoint."""
-        self.sums = {name: value.to(self.device) for name, value in sums.items()}
-        self.counts = dict(counts)
+        self._clear()
+        self.sums.update((name, value.to(self.device)) for name, value in sums.items())
+        self.counts.update(counts)
+
+    def _clear(self) -> None:
+        self.sums.clear()
+        self.counts.clear()
+        self._rows.clear()
 
 
 class NonFinite(TrainingFailed):

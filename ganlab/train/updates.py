@@ -27,7 +27,7 @@ from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.rates import give_rates, give_settings, settings_at
 from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales, unchanged_where
 from ganlab.train.sharing import Sharing
-from ganlab.train.signs import is_due, tallied, with_norm
+from ganlab.train.signs import gradient_norm, is_due
 from ganlab.train.spans import fading_levels
 from ganlab.train.starting import start_from_data
 from ganlab.train.step import (
@@ -39,7 +39,10 @@ from ganlab.train.step import (
     plain_passes,
 )
 from ganlab.train.supply import SideBySide, Supply
-from ganlab.train.tally import Tally
+from ganlab.train.tally import Names, Tally, row
+
+_Row = tuple[Names, Tensor, Tensor | None]
+"""What a recorded update reports, and the norm of its gradients."""
 
 Listener = Callable[[Stage, int, Mapping[str, float]], None]
 """Told after each step: the stage, images shown, and after a tick its values (else empty)."""
@@ -238,9 +241,9 @@ class Updates:
             outcomes = self.whole.outcomes(players, step, share)
         else:
             if self._captures.with_optimizers:
-                reports = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
-                for player, report in zip(players, reports, strict=True):
-                    self._count(tallied(player, report, self.tally), images_shown)
+                rows = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
+                for player, found in zip(players, rows, strict=True):
+                    self._count_row(player, found, images_shown)
                 return
             outcomes = self._captures.update(players, share, step)
         for player, outcome in zip(players, outcomes, strict=True):
@@ -248,18 +251,24 @@ class Updates:
             if player == "discriminator":
                 self._after_discriminator(outcome, left_out)
 
-    def _recorded(self, players: tuple[str, ...], outcomes: Sequence[Outcome]) -> list[Mapping[str, Tensor]]:
+    def _recorded(self, players: tuple[str, ...], outcomes: Sequence[Outcome]) -> list[_Row]:
         """Update by what a step found; returns what to tally, as the tally's own tensors are new after each report."""
-        reports = [self._report(player, outcome) for player, outcome in zip(players, outcomes, strict=True)]
+        rows = [self._row(player, outcome) for player, outcome in zip(players, outcomes, strict=True)]
         for player, outcome in zip(players, outcomes, strict=True):
             self._descend(player, outcome)
             if player == "discriminator":
                 self._after_discriminator(outcome, None)
-        return reports
+        return rows
+
+    def _row(self, player: str, outcome: Outcome) -> _Row:
+        """A recorded update measures its gradients every time."""
+        diagnosed = self.recipe.track.diagnose
+        return *row(outcome.report), gradient_norm(outcome.gradients) if diagnosed else None
 
     def _report(self, player: str, outcome: Outcome) -> Mapping[str, Tensor]:
-        diagnosed = self.recipe.track.diagnose
-        return with_norm(player, outcome, self._loss_scale(player)) if diagnosed else outcome.report
+        if not self.recipe.track.diagnose:
+            return outcome.report
+        return {**outcome.report, f"gradient_norm/{player}": gradient_norm(outcome.gradients, self._loss_scale(player))}
 
     def _apply(self, player: str, outcome: Outcome, images_shown: int) -> Tensor | None:
         """Update a player; returns whether it was left out for an overflow, 0-d bool, where that can be."""
@@ -270,6 +279,14 @@ class Updates:
         with unchanged_where(left_out, lambda: changed_by(self.optimizers[player])):
             self._descend(player, outcome)
         return left_out
+
+    def _count_row(self, player: str, found: _Row, images_shown: int) -> None:
+        names, values, norm = found
+        if norm is not None and is_due(player, self.tally):
+            self.tally.add({f"gradient_norm/{player}": norm}, images_shown)
+        self.tally.add_row(names, values, images_shown)
+        if self.device.type == "cpu":
+            self.tally.check_finite()
 
     def _count(self, report: Mapping[str, Tensor], images_shown: int) -> None:
         self.tally.add(report, images_shown)

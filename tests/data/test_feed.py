@@ -67,7 +67,7 @@ def test_batches_do_not_depend_on_how_they_are_made(
             assert batch.labels is not None
             np.testing.assert_array_equal(batch.labels, images.labels(expected))
             np.testing.assert_array_equal(batch.mirror, mirror_uniforms(5, start, stop))
-            feed.prepare(Span(*request) for request in REQUESTS[number + 1 :][:foreseen])
+            feed.prepare([Span(*request) for request in REQUESTS[number + 1 :][:foreseen]])
             feed.fill(16)
 
 
@@ -164,7 +164,8 @@ def test_large_spans_are_not_all_read_ahead(monkeypatch: pytest.MonkeyPatch, siz
     monkeypatch.setattr("ganlab.data.feed.AHEAD_BYTES", 6 * 4 * 4)
     images = CountingSet(12)
     with Feed(images, seed=0, workers=1, cache_bytes=0) as feed:
-        feed.prepare(Span(4, start, start + size) for start in range(0, 8 * size, size))
+        taken = feed.prepare([Span(4, start, start + size) for start in range(0, 8 * size, size)])
+        assert taken == spans
         wait_until_read(images, sample_indices(0, 12, 0, spans * size))
 
 

@@ -93,7 +93,7 @@ class TapeRecorder:
         self.told: list[str] = []
         self.refuses = refuses
 
-    def begin(self) -> GraphRecording:
+    def begin(self, *, read_only: bool) -> GraphRecording:
         return GraphRecording(self)
 
     def warm_up(self, work: Callable[[], Found]) -> Found:

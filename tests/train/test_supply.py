@@ -257,9 +257,9 @@ def test_no_step_waits_at_a_change_of_stage(tmp_path: Path, cache: str, rows: np
 
 
 def test_a_small_set_is_decoded_before_its_level_begins(tmp_path: Path) -> None:
-    """More images than are read ahead of need: 100, where eight minibatches of 8 are foreseen."""
-    lengths = ("run.images=600", "schedule.stabilize_images=120", "schedule.fade_images=120")
-    parts = Parts(recipe_of(tmp_path, *lengths), SlowSet(100, seconds=0))
+    """More images than are read ahead of need: 200, where 16 minibatches of 8 are foreseen."""
+    lengths = ("run.images=1200", "schedule.stabilize_images=240", "schedule.fade_images=240")
+    parts = Parts(recipe_of(tmp_path, *lengths), SlowSet(200, seconds=0))
     with parts.feed:
         for (stage, images_shown), (later, _) in itertools.pairwise(parts.steps()):
             parts.supply.next(stage, images_shown)
@@ -267,23 +267,50 @@ def test_a_small_set_is_decoded_before_its_level_begins(tmp_path: Path) -> None:
                 assert wait_for(lambda later=later: parts.feed.complete(later.resolution))
 
 
-def test_on_the_cpu_what_follows_is_asked_for_by_itself_or_with_the_next_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = Parts(recipe_of(tmp_path), SlowSet(100, seconds=0))
+def noting_prepared(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked: list[int] = []
     prepare = parts.feed.prepare
-    monkeypatch.setattr(parts.feed, "prepare", lambda spans: (asked.append(1), prepare(spans)))
+
+    def noted(spans: Sequence[Span]) -> int:
+        asked.append(len(spans))
+        return prepare(spans)
+
+    monkeypatch.setattr(parts.feed, "prepare", noted)
+    return asked
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["when asked", "with the next step"])
+def test_on_the_cpu_what_follows_is_asked_for_by_itself_or_with_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, asks: bool
+) -> None:
+    parts = Parts(recipe_of(tmp_path), SlowSet(100, seconds=0))
+    asked = noting_prepared(parts, monkeypatch)
     with parts.feed:
         stage = parts.schedule.at(0)
-        counts = []
-        for number in range(3):
-            parts.supply.next(stage, number * stage.minibatch)
-            counts.append(len(asked))
-            if number == 0:
-                parts.supply.look_ahead()
-                parts.supply.look_ahead()  # nothing is left
-    assert counts == [0, 1, 2]
+        parts.supply.next(stage, 0)
+        assert asked == []
+        if asks:
+            parts.supply.look_ahead()
+            assert len(asked) == 1
+            parts.supply.look_ahead()  # nothing is left
+        parts.supply.next(stage, stage.minibatch)
+        assert len(asked) == 1
+
+
+@pytest.mark.parametrize("cache", ["auto", "none"])
+def test_what_follows_is_asked_for_several_steps_at_once_and_still_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    lengths = ("run.images=1200", "schedule.stabilize_images=240", "schedule.fade_images=240")
+    parts = Parts(recipe_of(tmp_path, f"data.cache={cache}", *lengths), SlowSet(5000, seconds=0))
+    asked, steps = noting_prepared(parts, monkeypatch), parts.steps()
+    with parts.feed:
+        for (stage, images_shown), (later, then) in itertools.pairwise(steps):
+            parts.supply.next(stage, images_shown)
+            parts.supply.look_ahead()
+            span = Span(later.resolution, then, then + later.minibatch)
+            assert wait_for(lambda span=span: parts.feed.ready(span)), f"{span} had not been asked for"
+    assert len(asked) < len(steps) / 6
 
 
 def test_threads_end_with_the_feed(tmp_path: Path) -> None:
