@@ -19,8 +19,10 @@ from ganlab.train.draws import Draws, draw_pairs, on_device
 from ganlab.train.players import Players
 from ganlab.train.sharing import Sharing
 
-PASSES = 16
-"""Drawn at once, as soon as it is seen how far apart they are."""
+PASSES = 64
+"""Drawn at once, as soon as it is seen how far apart they are,"""
+NUMBERS = 2**18
+"""and fewer if they would take more random numbers than so many."""
 
 T = TypeVar("T")
 
@@ -28,8 +30,10 @@ T = TypeVar("T")
 class Ahead(Generic[T]):
     """What `draw(position)` gives, worked out for several positions at once where they come at equal distances."""
 
-    def __init__(self, draw: Callable[[int], T]) -> None:
+    def __init__(self, draw: Callable[[int], T], numbers: Callable[[T], int]) -> None:
+        """`numbers` tells how many a draw has taken."""
         self._draw = draw
+        self._numbers = numbers
         self._last: int | None = None
         self._coming: deque[tuple[int, T]] = deque()
 
@@ -43,7 +47,8 @@ class Ahead(Generic[T]):
             self._coming.clear()
         found = self._draw(position)
         if distance > 0:
-            later = range(position + distance, position + PASSES * distance, distance)
+            passes = min(PASSES, NUMBERS // max(1, self._numbers(found)))
+            later = range(position + distance, position + passes * distance, distance)
             self._coming.extend([(each, self._draw(each)) for each in later])
         return found
 
@@ -69,7 +74,7 @@ class RunDraws:
         """Of the pass `purpose` ("discriminator" or "generator") that begins at `images_shown`."""
         self._enter(stage)
         if purpose not in self._ahead:
-            self._ahead[purpose] = Ahead(lambda position: self._drawn(purpose, stage, position))
+            self._ahead[purpose] = Ahead(lambda position: self._drawn(purpose, stage, position), _numbers)
         return self._ahead[purpose].at(images_shown)
 
     def of_whole(self, purpose: str, stage: Stage, images_shown: int) -> Draws:
@@ -82,7 +87,7 @@ class RunDraws:
             return None
         self._enter(stage)
         if self._labels is None:
-            self._labels = Ahead(lambda position: self._labels_drawn(stage, position))
+            self._labels = Ahead(lambda position: self._labels_drawn(stage, position), Tensor.numel)
         return self._labels.at(images_shown)
 
     def _enter(self, stage: Stage) -> None:
@@ -113,3 +118,7 @@ class RunDraws:
         if self._sharing.rows is not None:
             indices = indices[self._sharing.rows]
         return on_device(torch.from_numpy(self._source.labels(indices)), self._device)
+
+
+def _numbers(draws: Draws) -> int:
+    return sum(tensor.numel() for tensor in draws.tensors())

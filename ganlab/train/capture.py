@@ -72,6 +72,7 @@ class Captures:
         self._meanwhile = meanwhile
         self._setting: Hashable = None
         self._updates: dict[tuple[str, ...], _Update] = {}
+        self._reals = _Reals()
         self._refused = False
 
     def enter(self, setting: Hashable) -> None:
@@ -84,6 +85,7 @@ class Captures:
         """Record anew: tensors have been replaced, as an optimizer's are when its state is cleared or loaded."""
         if self._updates:
             self._updates.clear()
+            self._reals = _Reals()
             self._recorder.forget()
 
     def update(self, players: tuple[str, ...], inputs: Part, work: Callable[[Part], Found]) -> Found:
@@ -96,7 +98,9 @@ class Captures:
             return work(inputs)
         update = self._updates.get(players)
         if update is None:
-            update = self._updates[players] = _Update(inputs, self._recorder.begin(read_only=self.with_optimizers))
+            recording = self._recorder.begin(read_only=self.with_optimizers)
+            update = self._updates[players] = _Update(inputs, self._reals.in_place(inputs.reals), recording)
+        self._reals.take(inputs.reals)
         update.take(inputs)
         self._meanwhile()
         found = update.recording.do(lambda: work(update.inputs))
@@ -132,20 +136,40 @@ def _first(obstacles: Mapping[str, bool]) -> str | None:
     return next((reason for reason, holds in obstacles.items() if holds), None)
 
 
+class _Reals:
+    """The reals in place, which all updates of an iteration read."""
+
+    def __init__(self) -> None:
+        self._own: Tensor | None = None
+        self._taken: Tensor | None = None
+
+    def in_place(self, like: Tensor) -> Tensor:
+        """Where recordings read them."""
+        if self._own is None:
+            self._own = torch.empty_like(like)
+        return self._own
+
+    def take(self, reals: Tensor) -> None:
+        """Copy them there, unless they are there since the last update."""
+        if reals is not self._taken:
+            self.in_place(reals).copy_(reals)
+            self._taken = reals
+
+
 class _Update:
     """One kind of update: its inputs in place, and its recording."""
 
-    def __init__(self, like: Part, recording: Recording) -> None:
+    def __init__(self, like: Part, reals: Tensor, recording: Recording) -> None:
         labels = None if like.labels is None else torch.empty_like(like.labels)
-        self.inputs = Part(torch.empty_like(like.reals), labels, like.draws.each(torch.empty_like))
+        self.inputs = Part(reals, labels, like.draws.each(torch.empty_like))
         self.recording = recording
         self._own = _tensors(self.inputs)
 
     def take(self, inputs: Part) -> None:
-        """Copy the inputs to where the recording reads them."""
+        """Copy the inputs, but for the reals, to where the recording reads them."""
         torch._foreach_copy_(self._own, _tensors(inputs))
 
 
 def _tensors(part: Part) -> list[Tensor]:
     labels = [] if part.labels is None else [part.labels]
-    return [part.reals, *labels, *part.draws.tensors()]
+    return [*labels, *part.draws.tensors()]

@@ -62,7 +62,7 @@ class CudaRecorder:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._pool = torch.cuda.graph_pool_handle()
 
-    def begin(self, *, read_only: bool) -> GraphRecording:  # noqa: ARG002 - its tensors may always be written to
+    def begin(self, *, read_only: bool) -> GraphRecording:
         """Of another kind of update."""
         return GraphRecording(self)
 

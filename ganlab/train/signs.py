@@ -22,7 +22,7 @@ from ganlab.recipe.schema import Recipe
 from ganlab.train.critics import Autocast
 from ganlab.train.division import comparing_modules
 from ganlab.train.domains import inputs_of
-from ganlab.train.outcome import Gradients, Outcome
+from ganlab.train.outcome import Gradients
 from ganlab.train.players import Players
 from ganlab.train.samples import sample_labels, sample_latents
 from ganlab.train.tally import Tally

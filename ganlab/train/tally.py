@@ -20,7 +20,7 @@ class Names:
 
 
 def row(report: Mapping[str, Tensor]) -> tuple[Names, Tensor]:
-    """A report that is not empty as its names and its values, float32 `[k]`: a single tensor for a device to hand out."""
+    """A report that is not empty as its names and its values, float32 `[k]`: a single tensor to hand out."""
     return Names(tuple(report)), torch.stack([value.detach().float() for value in report.values()])
 
 
@@ -63,9 +63,11 @@ class Tally:
 
     def _watch(self, names: tuple[str, ...], values: Tensor, images_shown: int) -> None:
         if self.device.type == "cpu":  # a look costs nothing here; elsewhere it would wait for the device
-            for name, value in zip(names, values.tolist(), strict=True):
-                if not math.isfinite(value) and name.startswith("loss/"):
-                    self._broken_at.setdefault(name, torch.tensor(images_shown))
+            numbers = values.tolist()
+            if not math.isfinite(sum(numbers)):
+                for name, number in zip(names, numbers, strict=True):
+                    if not math.isfinite(number) and name.startswith("loss/"):
+                        self._broken_at.setdefault(name, torch.tensor(images_shown))
             return
         for name, value in zip(names, values, strict=True):
             if name.startswith("loss/"):

@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from ganlab.cells import Cell
 from ganlab.data.feed import Feed
 from ganlab.interfaces import BuiltSchedule, ImageSet, ImageShape, Play, Stage
 from ganlab.recipe.schema import Recipe
@@ -74,8 +75,8 @@ class Updates:
     """Real images shown by the updates done."""
     _batch_began: int = attrs.field(init=False, default=0)
     _stage: Stage | None = attrs.field(init=False, default=None)
-    _fade: Tensor = attrs.field(init=False)
-    _shown: Tensor = attrs.field(init=False)
+    _fade: Cell = attrs.field(init=False)
+    _shown: Cell = attrs.field(init=False)
     _fading: frozenset[int] = attrs.field(init=False)
     _reals: Tensor | None = attrs.field(init=False, default=None)
     _autocast: Autocast = attrs.field(init=False)
@@ -103,8 +104,7 @@ class Updates:
             self.supply.rows_of = self.sharing.rows_of
         shown, label_size = self.feed.source, self.images.label_size  # not all that the data set stands for
         self._draws = RunDraws(self.recipe.run.seed, self.players, self.sharing, shown, label_size, self.device)
-        self._fade = torch.ones((), device=self.device)
-        self._shown = torch.zeros((), dtype=torch.int64, device=self.device)
+        self._fade, self._shown = Cell(self.device), Cell(self.device, torch.int64)
         self._autocast = autocast(self.device, self.recipe.run.precision)
         self._average = Average(self.players.averaged, self.players.generator)
         self._fading = fading_levels(self.schedule, self.recipe.run.images) if self.recipe.run.compile else frozenset()
@@ -116,12 +116,12 @@ class Updates:
 
     def enter(self, stage: Stage, images_shown: int) -> None:
         """Take over how many images have been shown, and a stage's fade and learning rates."""
-        self._shown.fill_(images_shown)
+        self._shown.set(images_shown)
         give_settings(self.optimizers, settings_at(self.recipe.optimizer, images_shown))
         if stage is self._stage:
             return
         self._stage = stage
-        self._fade.fill_(stage.fade)
+        self._fade.set(stage.fade)
         self.sharing.enter(stage.minibatch)
         give_rates(self.optimizers, stage)
         self._passes = self._passes._replace(lane=self._lanes.at(stage) if self._captures is None else None)
@@ -208,7 +208,7 @@ class Updates:
         # Compiled, a level is one graph from its first image to its last, with a fade that becomes 1 in the end.
         alone = stage.resolution not in self._fading if self.recipe.run.compile else stage.fade >= 1
         enlargement = self.images.resolution // stage.resolution
-        return Level(stage.resolution, None if alone else self._fade, enlargement, self._shown)
+        return Level(stage.resolution, None if alone else self._fade.tensor, enlargement, self._shown.tensor)
 
     def _next_reals(self, stage: Stage, images_shown: int) -> tuple[Tensor, Tensor | None]:
         self._batch_began = images_shown
@@ -322,7 +322,9 @@ class Updates:
             pair.loss.constrain(pair.discriminator)
         self._average.follow(self.recipe.ema.keeps(self._batch_began, self._stage.minibatch))
 
-    @torch.no_grad()
     def _before_update(self, player: str) -> None:
-        for before_update in self.players.lists[player].before_update:
-            before_update()
+        asked = self.players.lists[player].before_update
+        if asked:
+            with torch.no_grad():
+                for before_update in asked:
+                    before_update()

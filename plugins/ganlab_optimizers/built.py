@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.cells import Cell
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -51,8 +53,8 @@ class AuthorsAdam(torch.optim.Optimizer):
 
     updates: int | None = None
     """t, or None where it is to be read from the state (at the start and after loading)."""
-    _rates: list[Tensor] | None = None
-    """For each group its rate, 0-d, where steps may be recorded."""
+    _rates: list[Cell] | None = None
+    """For each group its rate, where steps may be recorded."""
 
     def __init__(
         self, parameters: Iterable[nn.Parameter], *, learning_rate: float, betas: tuple[float, float], epsilon: float
@@ -67,16 +69,15 @@ class AuthorsAdam(torch.optim.Optimizer):
         devices = [group["params"][0].device for group in self.param_groups]
         if not all(device.type in TENSOR_RATE_DEVICES for device in devices):
             return False
-        self._rates = [torch.zeros((), device=device) for device in devices]
+        self._rates = [Cell(device) for device in devices]
         return True
 
-    @torch.no_grad()
     def prepare(self) -> None:
         """What the host does for a step of an optimizer that is `capturable`: count it, and fill in the rates."""
         assert self._rates is not None
         done = self._updates_done()
         for group, rate in zip(self.param_groups, self._rates, strict=True):
-            rate.fill_(_rate(group, done))
+            rate.set(_rate(group, done))
         if self.state and not self._counts_in_step():
             torch._foreach_add_([entry["step"] for entry in self.state.values()], 1.0)
         self.updates = done + 1
@@ -92,7 +93,7 @@ class AuthorsAdam(torch.optim.Optimizer):
             assert self.updates is not None, "prepare() comes first"
             counted = self.updates - 1 if self._counts_in_step() else self.updates
             for group, rate in zip(self.param_groups, self._rates, strict=True):
-                steps = self._update(group, counted, rate)
+                steps = self._update(group, counted, rate.tensor)
                 if steps and self._counts_in_step():
                     torch._foreach_add_(steps, 1.0)
             return loss
@@ -160,7 +161,7 @@ class AuthorsAdam(torch.optim.Optimizer):
     def _counts_in_step(self) -> bool:
         """Whether counts, which the host's memory has, are where a recorded step can count on."""
         assert self._rates is not None
-        return self._rates[0].device.type == "cpu"
+        return self._rates[0].tensor.device.type == "cpu"
 
     def _updates_done(self) -> int:
         """The t of the update before this one."""
