@@ -31,6 +31,8 @@ GRADIENT_EVERY = 8
 """Of a player's updates since the last report the first, the ninth, ... are measured."""
 SAMPLES = 32
 """Images whose variety is compared: of 32 a standard deviation is known to one part in eight, at every pixel."""
+PIXELS_AT_ONCE = 2**15
+"""Of so many images are made at once where a minibatch has fewer: for small ones calls take longest."""
 
 
 def gradient_norm(gradients: Gradients, loss_scale: Tensor | None = None) -> Tensor:
@@ -96,13 +98,14 @@ class Signs:
         return float(_joint_norm([parameter.detach() for parameter in self.players.lists[player].parameters]))
 
     def _fakes(self, stage: Stage, fade: Tensor | None, count: int) -> Iterator[Tensor]:
-        """The training generator's images of the first `count` latents of a fixed row, a minibatch at a time."""
+        """The training generator's images of the first `count` latents of a fixed row, some at a time."""
         network = self.players.generator
         latents = sample_latents(self.recipe.run.seed, count, network.latent_size, "signs")
         labels = sample_labels(count, self.images.label_size)
         inputs = inputs_of(self.players.system, self.source, stage.resolution, stage.fade, self.recipe.data.blend)
-        for start in range(0, count, stage.minibatch):
-            part = slice(start, start + stage.minibatch)
+        at_once = max(stage.minibatch, PIXELS_AT_ONCE // stage.resolution**2)
+        for start in range(0, count, at_once):
+            part = slice(start, start + at_once)
             own_labels = None if labels is None else labels[part].to(self.device)
             with self.autocast():
                 reals = None if inputs is None else inputs(start, start + len(latents[part])).to(self.device)

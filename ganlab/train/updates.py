@@ -124,8 +124,9 @@ class Updates:
         self._fade.set(stage.fade)
         self.sharing.enter(stage.minibatch)
         give_rates(self.optimizers, stage)
-        self._passes = self._passes._replace(lane=self._lanes.at(stage) if self._captures is None else None)
-        if self._captures is not None:
+        if self._captures is None:
+            self._passes = self._passes._replace(lane=self._lanes.at(stage))
+        else:
             self._captures.enter((stage.resolution, stage.minibatch, stage.fade < 1))
 
     def capture(self, recorder: Recorder, tell: Callable[[str], None], *, in_part: bool = False) -> str | None:
@@ -145,7 +146,7 @@ class Updates:
         if beyond is not None and not in_part:
             return beyond
         self._captures = Captures(recorder, able, tell, self.supply.look_ahead)
-        self._passes = self._passes._replace(meanwhile=None)
+        self._passes = self._passes._replace(meanwhile=None, lane=None)
         return None
 
     def clear_optimizers(self) -> None:
