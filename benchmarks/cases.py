@@ -10,6 +10,7 @@ import click
 HALFWAY = 1_000_000_000
 """Images shown at which a measured stage stands: the level is half faded in and stays so."""
 LARGEST_EMBEDDED = 64
+RESOLUTIONS = tuple(1 << k for k in range(2, 11))
 
 
 @attrs.frozen
@@ -29,7 +30,12 @@ class Case:
         found = re.fullmatch(r"(\d+)@(\d+)x(\d+)", text)
         if not found:
             raise click.BadParameter(f"{text!r}: expected WIDTH@RESOLUTIONxMINIBATCH, such as 32@16x8")
-        return cls(*map(int, found.groups()))
+        case = cls(*map(int, found.groups()))
+        if case.resolution not in RESOLUTIONS:
+            raise click.BadParameter(f"{text!r}: expected a resolution of {RESOLUTIONS}, got {case.resolution}")
+        if not (case.width and case.minibatch):
+            raise click.BadParameter(f"{text!r}: expected a width and a minibatch of 1 or more")
+        return case
 
     @property
     def levels(self) -> int:

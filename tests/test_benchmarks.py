@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import torch
 
@@ -119,6 +120,12 @@ def test_two_settings_are_compared() -> None:
 @pytest.mark.slow
 def test_what_is_around_a_step_is_told_apart_from_it() -> None:
     assert "of a step of 100 ms" in benchmarks("overhead", "--case", TINY, "--iterations", 5, "--no-mlflow")
+
+
+@pytest.mark.parametrize("case", ["8@17x4", "8@2x4", "8@2048x4", "0@16x4", "8@16x0", "8x16"])
+def test_a_case_that_cannot_be_is_refused(case: str) -> None:
+    with pytest.raises(click.BadParameter, match=f"'{case}': expected"):
+        Case.parse(case)
 
 
 def test_a_setting_that_does_not_exist_is_said() -> None:

@@ -142,7 +142,7 @@ class Feed:
     def prepare(self, spans: Sequence[Span]) -> int:
         """Start on the spans that will be asked for next, soonest first; whatever else was started is dropped.
 
-        Returns for how many of them nothing more can be done now: the rest is too large.
+        Returns how many of them this takes care of: all, or as many as are not too large together.
         """
         if self._pool is None:
             return len(spans)

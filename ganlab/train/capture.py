@@ -137,7 +137,7 @@ def _first(obstacles: Mapping[str, bool]) -> str | None:
 
 
 class _Reals:
-    """The reals in place, which all updates of an iteration read."""
+    """The reals in place, which all updates of an iteration read; another minibatch is another tensor."""
 
     def __init__(self) -> None:
         self._own: Tensor | None = None

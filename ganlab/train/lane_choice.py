@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ganlab.train.devices import autocast
 from ganlab.train.lanes import Lane
 from ganlab.train.operations import operations
 
@@ -34,6 +35,7 @@ class LaneChoice:
         self._channels = channels
         self._players = players
         self._device = device
+        self._autocast = autocast(device, recipe.run.precision)
         self._pays: dict[tuple[int, int], bool] = {}
         # Two halves of an update and threads for both; ranks have a process for each thread.
         obstacles = recipe.run.lanes == "one" or recipe.run.compile or ranks.several or scaled
@@ -52,7 +54,8 @@ class LaneChoice:
     def _pays_at(self, stage: Stage) -> bool:
         shape = stage.resolution, stage.minibatch
         if shape not in self._pays:
-            count = pass_operations(self._players.pairs[0], self._channels, *shape, self._device)
+            with self._autocast():
+                count = pass_operations(self._players.pairs[0], self._channels, *shape, self._device)
             self._pays[shape] = count <= LITTLE
         return self._pays[shape]
 
@@ -72,7 +75,7 @@ def calls_critic(term: object) -> bool:
 
 @torch.no_grad()
 def pass_operations(pair: Pair, channels: int, resolution: int, minibatch: int, device: torch.device) -> int:
-    """Floating-point operations of the discriminator's look at a minibatch."""
+    """Floating-point operations of the discriminator's look at a minibatch, which depend on its precision."""
     counter = _Counter()
     with counter:  # as many as in training, which some layers insist on
         pair.discriminator(torch.zeros(minibatch, channels, resolution, resolution, device=device))

@@ -21,7 +21,8 @@ class Names:
 
 def row(report: Mapping[str, Tensor]) -> tuple[Names, Tensor]:
     """A report that is not empty as its names and its values, float32 `[k]`: a single tensor to hand out."""
-    return Names(tuple(report)), torch.stack([value.detach().float() for value in report.values()])
+    values = [value.detach().float() for value in report.values()]
+    return Names(tuple(report)), torch.stack([value.to(values[0].device) for value in values])
 
 
 class Tally:

@@ -154,6 +154,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             "schedule.decay_images=150",
             "schedule.decay_to=0.1",
         ),
+        ("loss=relativistic", "updates.discriminator_steps=2", "updates.clear_optimizer=false"),
     ],
     ids=[
         "in turn",
@@ -161,6 +162,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         "several steps, moments kept",
         "power iteration, labels",
         "a penalty and rates that follow a cosine",
+        "a generator that is shown reals",
     ],
 )
 def test_captured_training_has_the_bits_of_plain_training(
