@@ -1,7 +1,7 @@
 """How a training is doing, measured with each report beside what the steps say: variety, statistics, sizes of weights.
 
 Measuring draws nothing that training draws, changes nothing and needs no gradients, so that a run is the same with and
-without. Gradient norms come from the updates themselves, of which one in `GRADIENT_EVERY` is enough.
+without. Gradient norms come from the updates themselves; see `reporting.py`.
 """
 
 from __future__ import annotations
@@ -22,29 +22,14 @@ from ganlab.recipe.schema import Recipe
 from ganlab.train.critics import Autocast
 from ganlab.train.division import comparing_modules
 from ganlab.train.domains import inputs_of
-from ganlab.train.outcome import Gradients
 from ganlab.train.players import Players
+from ganlab.train.reporting import joint_norm
 from ganlab.train.samples import sample_labels, sample_latents
-from ganlab.train.tally import Tally
 
-GRADIENT_EVERY = 8
-"""Of a player's updates since the last report the first, the ninth, ... are measured."""
 SAMPLES = 32
 """Images whose variety is compared: of 32 a standard deviation is known to one part in eight, at every pixel."""
 PIXELS_AT_ONCE = 2**15
 """Of so many images are made at once where a minibatch has fewer: for small ones calls take longest."""
-
-
-def gradient_norm(gradients: Gradients, loss_scale: Tensor | None = None) -> Tensor:
-    """Euclidean norm of all gradients together, 0-d; `loss_scale` is what they were multiplied by."""
-    present = [gradient for gradient in gradients if gradient is not None]
-    norm = _joint_norm(present)
-    return norm if loss_scale is None else norm / loss_scale
-
-
-def is_due(player: str, tally: Tally) -> bool:
-    """Whether this player's next gradients are to be measured: the same after a resume, as the tally is saved."""
-    return tally.counts.get(f"loss/{player}", 0) % GRADIENT_EVERY == 0
 
 
 def gap(means: Mapping[str, float]) -> dict[str, float]:
@@ -95,7 +80,7 @@ class Signs:
         return values
 
     def _weight_norm(self, player: str) -> float:
-        return float(_joint_norm([parameter.detach() for parameter in self.players.lists[player].parameters]))
+        return float(joint_norm([parameter.detach() for parameter in self.players.lists[player].parameters]))
 
     def _fakes(self, stage: Stage, fade: Tensor | None, count: int) -> Iterator[Tensor]:
         """The training generator's images of the first `count` latents of a fixed row, some at a time."""
@@ -237,10 +222,3 @@ def _hearing(module: Any) -> Iterator[list[Tensor]]:
         yield heard
     finally:
         handle.remove()
-
-
-def _joint_norm(tensors: Sequence[Tensor]) -> Tensor:
-    if not tensors:
-        return torch.zeros(())
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(list(tensors)))))
-    return norm

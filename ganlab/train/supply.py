@@ -283,30 +283,3 @@ class Supply:
             f"data.cache: device: the images of {resolution}x{resolution} take {needed / 1e9:,.3g} GB decoded, where "
             f"data.cache_gigabytes allows {self._feed.cache_bytes / 1e9:,.3g} GB{room}; use cache = 'auto'"
         )
-
-
-class SideBySide:
-    """The minibatches of several domains, one behind the other in the channels: `[n, domains * C, R, R]`."""
-
-    def __init__(self, supplies: Sequence[Supply]) -> None:
-        self._supplies = supplies
-
-    @property
-    def rows_of(self) -> RowsOf | None:
-        """See `Supply.rows_of`."""
-        return self._supplies[0].rows_of
-
-    @rows_of.setter
-    def rows_of(self, rows_of: RowsOf | None) -> None:
-        for supply in self._supplies:
-            supply.rows_of = rows_of
-
-    def look_ahead(self) -> None:
-        """As `Supply.look_ahead`."""
-        for supply in self._supplies:
-            supply.look_ahead()
-
-    def next(self, stage: Stage, images_shown: int, rows: npt.NDArray[np.int64] | None = None) -> Reals:
-        """As `Supply.next`, of every domain at the same positions of its own order; labels are those of the first."""
-        found = [supply.next(stage, images_shown, rows) for supply in self._supplies]
-        return Reals(torch.cat([reals.images for reals in found], dim=1), found[0].labels)

@@ -26,9 +26,10 @@ from ganlab.train.outcome import Outcome
 from ganlab.train.players import Players
 from ganlab.train.ranks import ALONE, Ranks
 from ganlab.train.rates import give_rates, give_settings, settings_at
+from ganlab.train.reporting import Reporting, Row
 from ganlab.train.scaling import LossScale, buffers_of, changed_by, loss_scales, unchanged_where
 from ganlab.train.sharing import Sharing
-from ganlab.train.signs import gradient_norm, is_due
+from ganlab.train.side_by_side import SideBySide
 from ganlab.train.spans import fading_levels
 from ganlab.train.starting import start_from_data
 from ganlab.train.step import (
@@ -39,11 +40,8 @@ from ganlab.train.step import (
     joint_step,
     plain_passes,
 )
-from ganlab.train.supply import SideBySide, Supply
-from ganlab.train.tally import Names, Tally, row
-
-_Row = tuple[Names, Tensor, Tensor | None]
-"""What a recorded update reports, and the norm of its gradients."""
+from ganlab.train.supply import Supply
+from ganlab.train.tally import Tally
 
 Listener = Callable[[Stage, int, Mapping[str, float]], None]
 """Told after each step: the stage, images shown, and after a tick its values (else empty)."""
@@ -73,6 +71,7 @@ class Updates:
     """By player, where the networks compute in float16; elsewhere empty."""
     images_shown: int = attrs.field(init=False, default=0)
     """Real images shown by the updates done."""
+    _reporting: Reporting = attrs.field(init=False)
     _batch_began: int = attrs.field(init=False, default=0)
     _stage: Stage | None = attrs.field(init=False, default=None)
     _fade: Cell = attrs.field(init=False)
@@ -97,6 +96,7 @@ class Updates:
         networks = {"generator": self.players.generator, "discriminator": self.players.discriminator}
         self.whole = WholeMinibatch(networks, self.ranks, micro_batches, self.device)
         self.tally = Tally(self.device)
+        self._reporting = Reporting(self.tally, self.recipe.track.diagnose)
         feeds = (self.feed, *self.other_feeds)
         supplies = [Supply(self.recipe, self.images, self.schedule, feed, self.device) for feed in feeds]
         self.supply = supplies[0] if len(supplies) == 1 else SideBySide(supplies)
@@ -244,7 +244,7 @@ class Updates:
             if self._captures.with_optimizers:
                 rows = self._captures.update(players, share, lambda part: self._recorded(players, step(part)))
                 for player, found in zip(players, rows, strict=True):
-                    self._count_row(player, found, images_shown)
+                    self._reporting.count_row(player, found, images_shown)
                 return
             outcomes = self._captures.update(players, share, step)
         for player, outcome in zip(players, outcomes, strict=True):
@@ -252,47 +252,24 @@ class Updates:
             if player == "discriminator":
                 self._after_discriminator(outcome, left_out)
 
-    def _recorded(self, players: tuple[str, ...], outcomes: Sequence[Outcome]) -> list[_Row]:
+    def _recorded(self, players: tuple[str, ...], outcomes: Sequence[Outcome]) -> list[Row]:
         """Update by what a step found; returns what to tally, as the tally's own tensors are new after each report."""
-        rows = [self._row(player, outcome) for player, outcome in zip(players, outcomes, strict=True)]
+        rows = [self._reporting.row(outcome) for outcome in outcomes]
         for player, outcome in zip(players, outcomes, strict=True):
             self._descend(player, outcome)
             if player == "discriminator":
                 self._after_discriminator(outcome, None)
         return rows
 
-    def _row(self, player: str, outcome: Outcome) -> _Row:
-        """A recorded update measures its gradients every time."""
-        diagnosed = self.recipe.track.diagnose
-        return *row(outcome.report), gradient_norm(outcome.gradients) if diagnosed else None
-
-    def _report(self, player: str, outcome: Outcome) -> Mapping[str, Tensor]:
-        if not self.recipe.track.diagnose:
-            return outcome.report
-        return {**outcome.report, f"gradient_norm/{player}": gradient_norm(outcome.gradients, self._loss_scale(player))}
-
     def _apply(self, player: str, outcome: Outcome, images_shown: int) -> Tensor | None:
         """Update a player; returns whether it was left out for an overflow, 0-d bool, where that can be."""
-        left_out, report = None, self._report(player, outcome) if is_due(player, self.tally) else outcome.report
+        left_out, report = None, self._reporting.report(player, outcome, self._loss_scale(player))
         if player in self.scaling:
             left_out, report = self.scaling[player].settle(player, outcome.gradients, report, self.tally)
-        self._count(report, images_shown)
+        self._reporting.count(report, images_shown)
         with unchanged_where(left_out, lambda: changed_by(self.optimizers[player])):
             self._descend(player, outcome)
         return left_out
-
-    def _count_row(self, player: str, found: _Row, images_shown: int) -> None:
-        names, values, norm = found
-        if norm is not None and is_due(player, self.tally):
-            self.tally.add({f"gradient_norm/{player}": norm}, images_shown)
-        self.tally.add_row(names, values, images_shown)
-        if self.device.type == "cpu":
-            self.tally.check_finite()
-
-    def _count(self, report: Mapping[str, Tensor], images_shown: int) -> None:
-        self.tally.add(report, images_shown)
-        if self.device.type == "cpu":
-            self.tally.check_finite()  # costs nothing here; elsewhere it would wait for the device
 
     def _descend(self, player: str, outcome: Outcome) -> None:
         """One step of the player's optimizer."""

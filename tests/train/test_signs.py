@@ -12,8 +12,9 @@ from ganlab.track.folder import RunFolder
 from ganlab.track.journal import Entry, read
 from ganlab.train.loop import train
 from ganlab.train.prepare import prepare
+from ganlab.train.reporting import GRADIENT_EVERY, gradient_norm, is_due
 from ganlab.train.scaling import LossScale
-from ganlab.train.signs import GRADIENT_EVERY, evaluating, gradient_norm, is_due, spread
+from ganlab.train.signs import evaluating, spread
 from ganlab.train.state import checkpoints
 from ganlab.train.tally import Tally
 from ganlab.train.tensors import read_tensors
