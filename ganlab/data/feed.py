@@ -123,7 +123,7 @@ class Feed:
                 part.result()
             level = work.level
         if span.resolution != self._present:
-            self._forget_levels(but=span.resolution)
+            self._forget_levels(span)
         if level is not None:
             return level.get(torch.from_numpy(indices), pinned=self._pinned)
         assert work is not None
@@ -232,10 +232,12 @@ class Feed:
         self._levels[resolution] = DecodedLevel(self.source, resolution)
         return self._levels[resolution]
 
-    def _forget_levels(self, *, but: int) -> None:
+    def _forget_levels(self, now: Span) -> None:
         """A new resolution is in use: those before it are not needed any more."""
-        self._present = but
-        keep = {but, *(span.resolution for span in self._pending)}
+        self._present = now.resolution
+        for passed in [span for span in self._pending if span.stop <= now.start]:
+            _cancel(self._pending.pop(passed))  # as of spans that were asked for together
+        keep = {now.resolution, *(span.resolution for span in self._pending)}
         self._levels = {resolution: level for resolution, level in self._levels.items() if resolution in keep}
 
     def _fill(self, pool: ThreadPoolExecutor, level: DecodedLevel, resolution: int, start: int) -> None:

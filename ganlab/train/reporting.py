@@ -1,7 +1,8 @@
 """What updates say of themselves - losses, scores, the norm of their gradients - and its way into the tally.
 
 Measuring gradients takes longer than other reports, so that one update in `GRADIENT_EVERY` is enough. A recorded update
-does the same each time: it measures them always and returns all it says as a `Row`.
+does the same each time: it measures them always and returns all it says as a `Row`. The norm is tallied by itself, so
+that all reports of a player have the same names.
 """
 
 from __future__ import annotations
@@ -34,28 +35,35 @@ class Reporting:
         """Of an update that is done as usual; its gradients were multiplied by `loss_scale`."""
         if not (self.diagnosed and is_due(player, self.tally)):
             return outcome.report
-        return {**outcome.report, f"gradient_norm/{player}": gradient_norm(outcome.gradients, loss_scale)}
+        return {**outcome.report, _norm_of(player): gradient_norm(outcome.gradients, loss_scale)}
 
     def row(self, outcome: Outcome) -> Row:
         """Of one that is recorded."""
         return *row(outcome.report), gradient_norm(outcome.gradients) if self.diagnosed else None
 
-    def count(self, report: Mapping[str, Tensor], images_shown: int) -> None:
+    def count(self, player: str, report: Mapping[str, Tensor], images_shown: int) -> None:
         """Add a report to the tally. Raises `NonFinite` on the CPU, where it costs nothing to look."""
-        self.tally.add(report, images_shown)
+        name = _norm_of(player)
+        if name in report:
+            self.tally.add({name: report[name]}, images_shown)
+        self.tally.add({key: value for key, value in report.items() if key != name}, images_shown)
         self._check()
 
     def count_row(self, player: str, found: Row, images_shown: int) -> None:
         """Add a row to the tally. Raises as `count`."""
         names, values, norm = found
         if norm is not None and is_due(player, self.tally):
-            self.tally.add({f"gradient_norm/{player}": norm}, images_shown)
+            self.tally.add({_norm_of(player): norm}, images_shown)
         self.tally.add_row(names, values, images_shown)
         self._check()
 
     def _check(self) -> None:
         if self.tally.device.type == "cpu":
             self.tally.check_finite()
+
+
+def _norm_of(player: str) -> str:
+    return f"gradient_norm/{player}"
 
 
 def is_due(player: str, tally: Tally) -> bool:

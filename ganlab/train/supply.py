@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.data.feed import AHEAD_SPANS, Feed, Span
+from ganlab.data.feed import Feed, Span
 from ganlab.data.levels import DecodedLevel, level_bytes
 from ganlab.data.reals import MIRRORED, network_reals
 from ganlab.errors import GanlabError
 from ganlab.train.draws import on_device
-from ganlab.train.foresight import Foresight, Step
+from ganlab.train.foresight import HORIZON, Foresight, Step
 from ganlab.train.memory import free_bytes, largest_stages
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class Supply:
 
     def _decode_ahead(self, resolution: int) -> None:
         """Have what follows decoded: the next minibatches, for several steps at once, and the next level."""
-        if self._under_way < AHEAD_SPANS:
+        if self._under_way < HORIZON // 2:
             coming = self._coming()
             have_all = self._complete_level() is not None or self._feed.complete(resolution)
             wanted = [span for span in coming if span.resolution != resolution] if have_all else coming

@@ -34,6 +34,8 @@ class Tally:
         self.counts: dict[str, int] = {}
         self._rows: dict[tuple[str, ...], Tensor] = {}
         """What is reported together is summed together: of these names the sums, which are parts of it."""
+        self._alone: set[str] = set()
+        """Names whose sums are from a checkpoint and in no row yet."""
         self._broken_at: dict[str, Tensor] = {}
 
     def add(self, report: Mapping[str, Tensor], images_shown: int) -> None:
@@ -55,12 +57,16 @@ class Tally:
         self._watch(names, values, images_shown)
 
     def _begin(self, names: tuple[str, ...], values: Tensor) -> None:
-        if any(name in self.sums for name in names):  # of a checkpoint, or of another report
+        if any(name in self.sums and name not in self._alone for name in names):  # in a row with others
             for name, value in zip(names, values, strict=True):
                 self.sums[name] = self.sums[name].add_(value) if name in self.sums else value.clone()
             return
         self._rows[names] = values.clone()
-        self.sums.update(zip(names, self._rows[names], strict=True))
+        for name, total in zip(names, self._rows[names], strict=True):
+            if name in self._alone:
+                total.add_(self.sums[name])
+            self.sums[name] = total
+        self._alone.difference_update(names)
 
     def _watch(self, names: tuple[str, ...], values: Tensor, images_shown: int) -> None:
         if self.device.type == "cpu":  # a look costs nothing here; elsewhere it would wait for the device
@@ -97,11 +103,13 @@ class Tally:
         self._clear()
         self.sums.update((name, value.to(self.device)) for name, value in sums.items())
         self.counts.update(counts)
+        self._alone.update(sums)
 
     def _clear(self) -> None:
         self.sums.clear()
         self.counts.clear()
         self._rows.clear()
+        self._alone.clear()
 
 
 class NonFinite(TrainingFailed):

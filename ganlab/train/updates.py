@@ -266,7 +266,7 @@ class Updates:
         left_out, report = None, self._reporting.report(player, outcome, self._loss_scale(player))
         if player in self.scaling:
             left_out, report = self.scaling[player].settle(player, outcome.gradients, report, self.tally)
-        self._reporting.count(report, images_shown)
+        self._reporting.count(player, report, images_shown)
         with unchanged_where(left_out, lambda: changed_by(self.optimizers[player])):
             self._descend(player, outcome)
         return left_out

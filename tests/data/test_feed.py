@@ -186,6 +186,17 @@ def test_the_next_level_is_filled_beside_the_present_one_once_that_is_complete()
         assert sorted(images.read[10:]) == sorted((4, int(index)) for index in feed.indices(Span(4, 20, 23)))
 
 
+def test_what_was_prepared_one_by_one_and_read_together_keeps_no_level() -> None:
+    images = CountingSet(10)
+    with Feed(images, seed=0, workers=1, cache_bytes=10 * (64 + 256)) as feed:
+        feed.prepare([Span(4, start, start + 5) for start in (0, 5)])
+        feed.batch(4, 0, 10)
+        feed.batch(8, 10, 20)
+        images.read.clear()
+        feed.fill(16)  # which has room beside 8 alone
+        wait_until_read(images, range(10), resolution=16)
+
+
 def test_a_level_without_room_beside_the_present_one_is_kept_when_it_is_in_use() -> None:
     images = CountingSet(10)
     with Feed(images, seed=0, workers=1, cache_bytes=10 * 64) as feed:

@@ -144,6 +144,23 @@ def test_a_look_at_a_minibatch_is_counted_as_it_is_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_operations_are_counted_in_the_precision_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """What a convolution does may depend on it."""
+    seen: list[bool] = []
+
+    def counted(*_: object) -> int:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return 0
+
+    monkeypatch.setattr("ganlab.train.lane_choice.pass_operations", counted)
+    assert lane_taken(trainer_of(tmp_path, f"run.precision={precision}"))
+    assert set(seen) == {precision == "bfloat16"}
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_runs_in_two_lanes_repeat_and_resume_bit_for_bit(tmp_path: Path) -> None:
     loaded = tiny(tmp_path, "run.threads=2", "run.lanes=two", "augmentation=diffaugment")
     whole = train_all(loaded, tmp_path / "whole")

@@ -109,6 +109,20 @@ def test_a_generator_that_repeats_itself_has_no_diversity(tmp_path: Path) -> Non
     assert trainer._signs(stage, {})["diversity"] == 0.0
 
 
+def test_fakes_may_be_made_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, line = trainer_after(tmp_path, "data.labels=true", 'regularizers=["ac-gan"]')
+    stage = trainer.schedule.at(line.images_shown)
+    together = trainer._signs(stage, {})
+    monkeypatch.setattr("ganlab.train.signs.PIXELS_AT_ONCE", 0)
+    made: list[int] = []
+    generator = trainer.players.generator
+    handle = generator.register_forward_pre_hook(lambda module, inputs: made.append(len(inputs[0])))
+    apart = trainer._signs(stage, {})
+    handle.remove()
+    assert made == [stage.minibatch] * (32 // stage.minibatch)
+    assert apart == pytest.approx(dict(together), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
