@@ -7,10 +7,11 @@ import re
 import attrs
 import click
 
+from ganlab_datasets.synthetic import RESOLUTIONS
+
 HALFWAY = 1_000_000_000
 """Images shown at which a measured stage stands: the level is half faded in and stays so."""
 LARGEST_EMBEDDED = 64
-RESOLUTIONS = tuple(1 << k for k in range(2, 11))
 
 
 @attrs.frozen

@@ -29,7 +29,7 @@ from ganlab.train.samples import sample_labels, sample_latents
 SAMPLES = 32
 """Images whose variety is compared: of 32 a standard deviation is known to one part in eight, at every pixel."""
 PIXELS_AT_ONCE = 2**15
-"""Of so many images are made at once where a minibatch has fewer: for small ones calls take longest."""
+"""Made at once where a minibatch has fewer: of small images it is the calls that take time."""
 
 
 def gap(means: Mapping[str, float]) -> dict[str, float]:

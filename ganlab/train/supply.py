@@ -226,7 +226,7 @@ class Supply:
         return self._feed.complete(resolution) and (following is None or self._feed.complete(following))
 
     def _decode_ahead(self, resolution: int) -> None:
-        """Have what follows decoded: the next minibatches, for several steps at once, and the next level."""
+        """Have what follows decoded: minibatches, once fewer than half of those foreseen are under way, and a level."""
         if self._under_way < HORIZON // 2:
             coming = self._coming()
             have_all = self._complete_level() is not None or self._feed.complete(resolution)
